@@ -1,0 +1,122 @@
+"""Average ages without SQL AVG(): only the age column travels, and whole numbers are counted and summed exactly."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from time import monotonic
+
+from userstream.v1 import user_service_pb2 as pb
+from userstream_server.db.scan import Scan
+from userstream_server.db.users import Users
+from userstream_server.errors import PreconditionError
+from userstream_server.tokens import Position, encode_token
+from userstream_server.validation import AgesPlan
+
+__all__ = ["average", "running_average"]
+
+_RANGE_USERS = 100_000
+"""Users counted between two possible messages of a running average: some tenths of a second."""
+_INTERVAL_SECONDS = 1.0
+_INT64_MAX = 2**63 - 1
+
+
+def average(users: Users, scan: Scan, *, histogram: bool) -> pb.AverageAgeResponse:
+    """Read all ages of a scan and return their exact figures.
+
+    Args:
+        users: Where to read.
+        scan: Which users.
+        histogram: Also say how many users there are of each age.
+
+    Raises:
+        PreconditionError: The sum does not fit the response's 64 bits.
+    """
+    counts = _count(users, scan)
+    user_count, age_sum = sum(counts.values()), _age_sum(counts)
+    response = pb.AverageAgeResponse(user_count=user_count, age_sum=age_sum)
+    if user_count:
+        response.average_age = age_sum / user_count
+    if histogram:
+        response.histogram.extend(
+            pb.AgeCount(age=age, user_count=n) for age, n in sorted(counts.items())
+        )
+    return response
+
+
+def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAgeResponse]:
+    """Yield running figures about once a second, and final ones at the end.
+
+    The scan goes by key ranges, and each is counted whole before anything is yielded, so a token says exactly what its figures
+    cover and a caller that rests holds nothing.
+
+    Args:
+        users: Where to read.
+        plan: What to read, and the figures so far.
+
+    Raises:
+        PreconditionError: The sum does not fit the response's 64 bits.
+    """
+    position, scan = plan.position, plan.scan
+    said_at = monotonic()
+    while (end := users.boundary(scan, _RANGE_USERS)) is not None:
+        position = _advance(position, _count(users, replace(scan, up_to=end)), end)
+        scan = scan.beginning_after(end)
+        if monotonic() - said_at >= _INTERVAL_SECONDS:
+            if not position.estimated_users:
+                left = users.estimate(scan)
+                position = replace(position, estimated_users=position.user_count + left)
+            yield _running(plan, position, final=False)
+            said_at = monotonic()
+    position = _advance(position, _count(users, scan), scan.after)
+    yield _running(plan, position, final=True)
+
+
+def _count(users: Users, scan: Scan) -> Counter[int]:
+    """Count the ages of a scan."""
+    # Counting the raw one-column rows costs a third of decoding each of them first; there are few different ones.
+    raw: Counter[tuple[bytes]] = Counter(users.stream_user_ages(scan, convert=_as_they_are))
+    counts: Counter[int] = Counter()
+    for (digits,), number in raw.items():
+        counts[int(digits)] += number
+    return counts
+
+
+def _as_they_are(rows: list[tuple[bytes]]) -> Iterable[tuple[bytes]]:
+    return rows
+
+
+def _age_sum(counts: Counter[int], so_far: int = 0) -> int:
+    total = so_far + sum(age * n for age, n in counts.items())
+    if abs(total) > _INT64_MAX:
+        raise PreconditionError(
+            "AGE_SUM_TOO_LARGE", "The sum of the ages is beyond 64 bits. Ask with a filter."
+        )
+    return total
+
+
+def _advance(position: Position, counts: Counter[int], after: str | None) -> Position:
+    return replace(
+        position,
+        after=after,
+        user_count=position.user_count + sum(counts.values()),
+        age_sum=_age_sum(counts, position.age_sum),
+    )
+
+
+def _running(plan: AgesPlan, position: Position, *, final: bool) -> pb.StreamAverageAgeResponse:
+    count = position.user_count
+    estimated = count if final else max(position.estimated_users, count)
+    response = pb.StreamAverageAgeResponse(
+        user_count=count,
+        age_sum=position.age_sum,
+        resume_token=encode_token(plan.bound_to, position),
+        final=final,
+        progress=pb.StreamProgress(
+            users_sent=count,
+            estimated_users=estimated,
+            fraction=1.0 if final else min(count / estimated, 0.999),
+        ),
+    )
+    if count:
+        response.average_age = position.age_sum / count
+    return response

@@ -1,0 +1,74 @@
+"""Running calls, and how their queries end with them.
+
+gRPC says that a call has ended on its one serving thread, where nothing may block; so that thread only drops the session into
+a queue, and a few threads of ours do the interrupting.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+import grpc
+
+from userstream_server.db.database import Session
+from userstream_server.errors import CallCancelledError
+
+__all__ = ["Calls"]
+
+_THREADS = 4
+"""Interrupting opens a connection to the database, so a slow one must not hold up the others."""
+
+
+class Calls:
+    """Keeps the sessions of running calls and interrupts those whose call has ended."""
+
+    def __init__(self) -> None:
+        """See the class; starts its threads."""
+        self._ended: SimpleQueue[Session | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._running: set[Session] = set()
+        self._threads = [
+            threading.Thread(target=self._interrupt_ended, name=f"interrupt-{n}", daemon=True)
+            for n in range(_THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @contextmanager
+    def watching(self, context: grpc.ServicerContext, session: Session) -> Iterator[None]:
+        """Interrupt the session if the call ends before the block does.
+
+        Raises:
+            CallCancelledError: It has ended already.
+        """
+        with self._lock:
+            self._running.add(session)
+        try:
+            if not context.add_callback(lambda: self._ended.put(session)):
+                raise CallCancelledError("CANCELLED", "The call was cancelled.")
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(session)
+
+    def interrupt_all(self) -> None:
+        """Interrupt every running call's queries; used when the time to drain is over."""
+        with self._lock:
+            running = list(self._running)
+        for session in running:
+            self._ended.put(session)
+
+    def close(self) -> None:
+        """Stop the threads once they have done what is queued."""
+        for _ in self._threads:
+            self._ended.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _interrupt_ended(self) -> None:
+        while (session := self._ended.get()) is not None:
+            with self._lock:
+                running = session in self._running
+            if running:
+                session.interrupt()

@@ -1,0 +1,71 @@
+"""What the generators need of a database; `mysql` and `sqlite` are the two that give it.
+
+A `Session` serves one call. It takes a connection from the pool for each query and gives it back as soon as the rows are
+read, or, for a snapshot, keeps one connection and its read view. Another thread may interrupt it at any time.
+"""
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from userstream_server.db.sql import Dialect, Query
+
+__all__ = ["BLOCK_ROWS", "Database", "Session"]
+
+BLOCK_ROWS = 1000
+"""Rows taken from the driver at once: enough to spread the cost of a step, few enough to stay in the CPU's cache."""
+
+
+class Session(Protocol):
+    """The database as one call sees it. Not for several threads, but for `interrupt`."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How to word queries."""
+
+    def blocks(self, query: Query) -> Generator[list[Any]]:
+        """Run a query and yield its rows, at most `BLOCK_ROWS` at a time, as tuples of raw bytes.
+
+        The connection is free again when the iterator ends or is closed, in whatever way.
+
+        Raises:
+            UserStreamError: See `userstream_server.errors`; no driver error gets out.
+        """
+
+    def estimate(self, query: Query) -> int:
+        """Estimate how many rows a query has without reading them (SQLite: counts them)."""
+
+    def interrupt(self) -> None:
+        """End the running query and every later one with CallCancelledError. Any thread; may block."""
+
+
+class Database(Protocol):
+    """One database, for all calls."""
+
+    def session(
+        self, *, deadline_seconds: float | None = None, snapshot: bool = False
+    ) -> AbstractContextManager[Session]:
+        """Open a session.
+
+        Args:
+            deadline_seconds: The call's remaining time; no query runs longer. None: the setting's limit.
+            snapshot: See one state of the table throughout.
+        """
+
+    def check(self) -> str:
+        """Check connection and table; return one line about what was found.
+
+        Raises:
+            UnavailableError: The database does not answer.
+            PreconditionError: Credentials, table or its shape are wrong; the message says how to mend it.
+        """
+
+    def ping(self) -> None:
+        """Ask for one round trip, apart from the pool.
+
+        Raises:
+            UserStreamError: The database does not answer.
+        """
+
+    def close(self) -> None:
+        """Close all connections."""

@@ -1,0 +1,81 @@
+"""What bounds one call at the database, whichever database it is: its deadline, its cancellation, and snapshots."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from userstream_server.errors import CallCancelledError, DeadlineError, OverloadedError
+
+__all__ = ["CallLimits", "SnapshotViews"]
+
+
+class CallLimits:
+    """One call's time and whether it was cancelled.
+
+    Args:
+        deadline_seconds: The call's remaining time; None when the caller set none.
+        query_timeout_seconds: The longest any query may take.
+    """
+
+    def __init__(self, deadline_seconds: float | None, query_timeout_seconds: float) -> None:
+        """See the class."""
+        self._deadline_at = None if deadline_seconds is None else monotonic() + deadline_seconds
+        self._query_timeout_seconds = query_timeout_seconds
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """Make every later check fail."""
+        self._cancelled.set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled.is_set()
+
+    def check_cancelled(self) -> None:
+        """Raise CallCancelledError once the call is cancelled."""
+        if self._cancelled.is_set():
+            raise CallCancelledError("CANCELLED", "The call was cancelled.") from None
+
+    def query_seconds(self) -> float:
+        """Return how long the next query may take.
+
+        Raises:
+            DeadlineError: No time is left.
+        """
+        if self._deadline_at is None:
+            return self._query_timeout_seconds
+        left = self._deadline_at - monotonic()
+        if left <= 0:
+            raise DeadlineError("CALL_DEADLINE", "The call's deadline is over.") from None
+        return min(left, self._query_timeout_seconds)
+
+
+class SnapshotViews:
+    """How many snapshots may be open at once; each holds a connection and old versions of rows.
+
+    Args:
+        most: The limit.
+    """
+
+    def __init__(self, most: int) -> None:
+        """See the class."""
+        self._free = threading.BoundedSemaphore(most)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one for the block.
+
+        Raises:
+            OverloadedError: The limit is reached.
+        """
+        if not self._free.acquire(blocking=False):
+            raise OverloadedError(
+                "TOO_MANY_SNAPSHOTS",
+                "Too many SNAPSHOT streams are open. Try again later, or use LIVE consistency.",
+            )
+        try:
+            yield
+        finally:
+            self._free.release()

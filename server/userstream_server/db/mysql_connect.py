@@ -1,0 +1,158 @@
+"""Opening connections to MySQL or MariaDB: which host, which driver, which session settings, and TLS that is really on."""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import mysql.connector
+from mysql.connector import HAVE_CEXT
+from mysql.connector import errors as driver_errors
+
+from userstream_server.db.mysql_errors import translate
+from userstream_server.db.url import DatabaseUrl
+from userstream_server.errors import PreconditionError
+
+__all__ = ["DRIVER_ERRORS", "HAVE_CEXT", "Address", "MySQLOptions", "connect_any"]
+
+Address = tuple[str, int]
+
+if HAVE_CEXT:
+    from _mysql_connector import MySQLInterfaceError
+
+    # The extension's own functions raise its own error, which is not one of the driver's.
+    DRIVER_ERRORS: tuple[type[Exception], ...] = (driver_errors.Error, MySQLInterfaceError)
+else:
+    DRIVER_ERRORS = (driver_errors.Error,)
+
+_NEEDS_SECURE_CONNECTION = 2061
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class MySQLOptions:
+    """How to connect.
+
+    Attributes:
+        url: Hosts, account, database and TLS.
+        connect_timeout_seconds: For one host.
+        query_timeout_seconds: The longest a query may take; the socket waits a little longer.
+        net_write_timeout_seconds: How long the database keeps a result that we do not read.
+        use_pure: Use the driver's Python side even where its C extension is there.
+    """
+
+    url: DatabaseUrl
+    connect_timeout_seconds: float = 5.0
+    query_timeout_seconds: float = 300.0
+    net_write_timeout_seconds: int = 60
+    use_pure: bool = not HAVE_CEXT
+
+
+def connect_any(
+    options: MySQLOptions, addresses: tuple[Address, ...], *, writing: bool = False
+) -> tuple[Any, Address]:
+    """Connect to the first of some hosts that answers.
+
+    Args:
+        options: How to connect.
+        addresses: The hosts, in the order to try them.
+        writing: For seeding: with transactions, not read-only, and no database chosen yet.
+
+    Returns:
+        The driver's connection, ready to read, and the address it leads to.
+
+    Raises:
+        UserStreamError: No host answers, or one refuses; the last one's answer.
+    """
+    failure: Exception | None = None
+    for host, port in addresses:
+        try:
+            return _connect(options, host, port, writing=writing), (host, port)
+        except DRIVER_ERRORS as error:
+            failure = translate(getattr(error, "errno", None) or 2003)
+            failure.__cause__ = error
+        except OSError as error:  # certificate files that are not there
+            raise PreconditionError(
+                "DATABASE_TLS", "A certificate file named in USERSTREAM_DATABASE_URL cannot be read."
+            ) from error
+    assert failure is not None, "a URL has at least one host"  # noqa: S101
+    raise failure
+
+
+def _connect(options: MySQLOptions, host: str, port: int, *, writing: bool) -> Any:
+    url = options.url
+    tls = _tls(url, host)
+    try:
+        connection = _open(options, host, port, tls, writing=writing)
+    except driver_errors.Error as error:
+        if error.errno != _NEEDS_SECURE_CONNECTION or url.tls is not None:
+            raise
+        # caching_sha2_password takes a password it has not seen lately over TLS only. One such connection fills the server's
+        # cache; from then on the account may come over loopback without the cost of encryption.
+        _open(options, host, port, {}, writing=True).close()
+        connection = _open(options, host, port, tls, writing=writing)
+    try:
+        with connection.cursor() as cursor:
+            _refuse_plaintext(cursor, url)
+            if not writing:
+                _prepare_reading(cursor, options)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open(
+    options: MySQLOptions, host: str, port: int, tls: dict[str, Any], *, writing: bool
+) -> Any:
+    url = options.url
+    return mysql.connector.connect(
+        host=host,
+        port=port,
+        user=url.user,
+        password=url.password,
+        database=None if writing else url.database,
+        charset="utf8mb4",
+        # The default, off, would keep a read view open from the first query on.
+        autocommit=not writing,
+        use_pure=options.use_pure,
+        connection_timeout=max(1, round(options.connect_timeout_seconds)),
+        read_timeout=round(options.query_timeout_seconds + 10),
+        write_timeout=round(options.query_timeout_seconds + 10),
+        # Known, so that the driver's escaping of parameters is right whatever the server's default is.
+        sql_mode="STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION",
+        **tls,
+    )
+
+
+def _prepare_reading(cursor: Any, options: MySQLOptions) -> None:
+    cursor.execute("SET SESSION net_write_timeout = %s", (int(options.net_write_timeout_seconds),))
+    # The service never writes; the database shall refuse it too.
+    cursor.execute("SET SESSION TRANSACTION READ ONLY")
+    cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def _refuse_plaintext(cursor: Any, url: DatabaseUrl) -> None:
+    """Refuse a connection that is not encrypted although it has to be."""
+    if url.tls != "required":
+        return
+    cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    if not cursor.fetchone()[1]:
+        raise PreconditionError(
+            "DATABASE_TLS", "USERSTREAM_DATABASE_URL asks for TLS and the database does not offer it."
+        )
+
+
+def _tls(url: DatabaseUrl, host: str) -> dict[str, Any]:
+    """Return the driver's TLS options: verified when required, off on loopback, otherwise as offered."""
+    if url.tls == "off" or (url.tls is None and host in _LOOPBACK):
+        return {"ssl_disabled": True}
+    if url.tls is None:
+        return {}
+    return {
+        "ssl_ca": url.tls_ca or ssl.get_default_verify_paths().cafile,
+        "ssl_cert": url.tls_cert,
+        "ssl_key": url.tls_key,
+        # ssl_verify_cert alone would connect in plaintext to a server without TLS; see _refuse_plaintext.
+        "ssl_verify_cert": True,
+        "ssl_verify_identity": True,
+    }

@@ -1,0 +1,162 @@
+"""All SQL that reads. Values are always parameters; the texts are put together from constants.
+
+Each function returns a `Query` for either database. They differ in few words, which a `Dialect` holds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from userstream_server.db.scan import Scan, UserFilter
+
+__all__ = [
+    "MYSQL",
+    "MYSQL_COLUMNS",
+    "SQLITE",
+    "SQLITE_COLUMNS",
+    "Dialect",
+    "Query",
+    "ages_query",
+    "boundary_query",
+    "count_query",
+    "users_query",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One statement.
+
+    Attributes:
+        text: SQL with the driver's parameter marks.
+        parameters: The values, in order.
+        columns: How many columns a row has.
+    """
+
+    text: str
+    parameters: tuple[object, ...] = ()
+    columns: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The words in which the databases differ.
+
+    Attributes:
+        mark: The parameter mark.
+        text: Pattern that makes a column text, so that the driver hands out its digits.
+        name_prefix: Condition with one parameter, which `prefix_value` makes of the prefix.
+        prefix_value: See `name_prefix`.
+        email_domain: Condition with one parameter, a LIKE pattern in lower case.
+    """
+
+    mark: str
+    text: str
+    name_prefix: str
+    prefix_value: Callable[[str], str]
+    email_domain: str
+
+
+def _escape_like(text: str) -> str:
+    """Make a text stand for itself in a LIKE pattern whose escape character is "!"."""
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+# A binary collation compares exactly; LIKE, unlike "=", does not ignore trailing spaces.
+MYSQL: Final = Dialect(
+    mark="%s",
+    text="{}",
+    name_prefix="name LIKE %s COLLATE utf8mb4_bin ESCAPE '!'",
+    prefix_value=lambda prefix: _escape_like(prefix) + "%",
+    email_domain="LOWER(email) LIKE %s COLLATE utf8mb4_bin ESCAPE '!'",
+)
+# SQLite's LIKE ignores case, its instr() does not.
+SQLITE: Final = Dialect(
+    mark="?",
+    text="CAST({} AS TEXT)",
+    name_prefix="instr(name, ?) = 1",
+    prefix_value=str,
+    email_domain="email LIKE ? ESCAPE '!'",
+)
+
+
+def users_query(dialect: Dialect, scan: Scan, *, limit: int, offset: int = 0) -> Query:
+    """Select the next `limit` users of a scan; `offset` skips that many of them first."""
+    where, parameters = _where(dialect, scan)
+    skip = f" OFFSET {int(offset)}" if offset else ""
+    return Query(
+        f"SELECT user_id, name, email, {dialect.text.format('age')} FROM user_data{where}"
+        f" ORDER BY user_id LIMIT {int(limit)}{skip}",
+        parameters,
+        columns=4,
+    )
+
+
+def ages_query(dialect: Dialect, scan: Scan) -> Query:
+    """Select only the ages of a scan's users, in no order: sums do not need one."""
+    where, parameters = _where(dialect, scan)
+    return Query(f"SELECT {dialect.text.format('age')} FROM user_data{where}", parameters)
+
+
+def boundary_query(dialect: Dialect, scan: Scan, *, users: int) -> Query:
+    """Select the user_id of the scan's `users`-th user, if there is one."""
+    where, parameters = _where(dialect, scan)
+    return Query(
+        f"SELECT user_id FROM user_data{where} ORDER BY user_id LIMIT 1 OFFSET {int(users) - 1}",
+        parameters,
+    )
+
+
+def count_query(dialect: Dialect, scan: Scan) -> Query:
+    """Count a scan's users exactly; reads the whole range."""
+    where, parameters = _where(dialect, scan)
+    return Query(f"SELECT {dialect.text.format('COUNT(*)')} FROM user_data{where}", parameters)
+
+
+def _where(dialect: Dialect, scan: Scan) -> tuple[str, tuple[object, ...]]:
+    """Build the WHERE clause of a scan's key range and filter; empty when there is none."""
+    conditions = [
+        (f"user_id > {dialect.mark}", scan.after),
+        (f"user_id <= {dialect.mark}", scan.up_to),
+        (f"age > {dialect.mark}", scan.filter.age_over),
+        (f"age <= {dialect.mark}", scan.filter.age_up_to),
+    ]
+    texts = [text for text, value in conditions if value is not None]
+    values: list[object] = [value for _, value in conditions if value is not None]
+    more_texts, more_values = _text_conditions(dialect, scan.filter)
+    texts += more_texts
+    values += more_values
+    return (" WHERE " + " AND ".join(texts) if texts else ""), tuple(values)
+
+
+def _text_conditions(dialect: Dialect, wanted: UserFilter) -> tuple[list[str], list[object]]:
+    texts: list[str] = []
+    values: list[object] = []
+    if wanted.name_prefix:
+        texts.append(dialect.name_prefix)
+        values.append(dialect.prefix_value(wanted.name_prefix))
+    if wanted.email_domain:
+        texts.append(dialect.email_domain)
+        values.append("%@" + _escape_like(wanted.email_domain.lower()))
+    return texts, values
+
+
+MYSQL_COLUMNS: Final = Query(
+    # A key counts when it is unique, over user_id alone, and over all of it.
+    "SELECT LOWER(c.COLUMN_NAME), LOWER(c.DATA_TYPE), COALESCE(c.NUMERIC_SCALE, 0), c.IS_NULLABLE,"
+    " EXISTS (SELECT 1 FROM information_schema.STATISTICS s WHERE s.TABLE_SCHEMA = c.TABLE_SCHEMA"
+    " AND s.TABLE_NAME = c.TABLE_NAME AND s.NON_UNIQUE = 0"
+    " GROUP BY s.INDEX_NAME HAVING COUNT(*) = 1 AND MAX(s.COLUMN_NAME) = c.COLUMN_NAME"
+    " AND MAX(s.SUB_PART) IS NULL)"
+    " FROM information_schema.COLUMNS c"
+    " WHERE c.TABLE_SCHEMA = DATABASE() AND c.TABLE_NAME = 'user_data'",
+    columns=5,
+)
+"""Describes user_data: name, type, scale, nullable (YES or NO), whether the column alone is a unique key."""
+
+SQLITE_COLUMNS: Final = Query(
+    "SELECT lower(name), lower(type), '0', CASE WHEN \"notnull\" OR pk THEN 'NO' ELSE 'YES' END,"
+    " CAST(pk AS TEXT) FROM pragma_table_info('user_data')",
+    columns=5,
+)
+"""The same for SQLite."""

@@ -1,0 +1,197 @@
+"""The embedded database: one SQLite file, read through the same queries and generators as MySQL."""
+
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from userstream_server.db.database import BLOCK_ROWS
+from userstream_server.db.limits import CallLimits, SnapshotViews
+from userstream_server.db.pool import Pool
+from userstream_server.db.shape import check_shape, columns_of
+from userstream_server.db.sql import SQLITE, SQLITE_COLUMNS, Dialect, Query
+from userstream_server.errors import (
+    DeadlineError,
+    InternalError,
+    PreconditionError,
+    UnavailableError,
+    UserStreamError,
+)
+
+__all__ = ["SQLiteDatabase", "translated"]
+
+_STEPS_BETWEEN_LOOKS = 10_000
+"""How many of SQLite's steps (some tens of microseconds) pass between two looks at the clock."""
+
+
+class _Connection:
+    """One connection as the pool keeps it."""
+
+    def __init__(self, path: Path) -> None:
+        self.used_at = monotonic()
+        self.reusable = True
+        try:
+            # Read-only by the URI; autocommit by isolation_level; used by one thread at a time.
+            self.raw = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        self.raw.text_factory = bytes
+
+    def blocks(self, query: Query) -> Generator[list[Any]]:
+        """Run a query and yield its rows in blocks of tuples of bytes."""
+        cursor = self.raw.execute(query.text, query.parameters)
+        try:
+            while block := cursor.fetchmany(BLOCK_ROWS):
+                yield block
+        finally:
+            cursor.close()
+
+    def is_alive(self) -> bool:
+        """Say yes: a file does not hang up."""
+        return True
+
+    def close(self) -> None:
+        """Close it."""
+        self.raw.close()
+
+
+class _Session:
+    """One call's view of the database; see `database.Session`."""
+
+    dialect: Dialect = SQLITE
+
+    def __init__(self, pool: Pool, limits: CallLimits) -> None:
+        self._pool = pool
+        self._limits = limits
+        self._held: _Connection | None = None
+
+    def blocks(self, query: Query) -> Generator[list[Any]]:
+        """See `database.Session.blocks`."""
+        with ExitStack() as stack:
+            connection = self._held or stack.enter_context(self._pool.connection())
+            self._limits.check_cancelled()
+            ends_at = monotonic() + self._limits.query_seconds()
+            connection.raw.set_progress_handler(
+                lambda: int(self._limits.is_cancelled or monotonic() > ends_at),
+                _STEPS_BETWEEN_LOOKS,
+            )
+            try:
+                yield from connection.blocks(query)
+            except sqlite3.Error as error:
+                self._limits.check_cancelled()
+                raise translated(error) from error
+            finally:
+                connection.raw.set_progress_handler(None, 0)
+
+    def estimate(self, query: Query) -> int:
+        """See `database.Session.estimate`."""
+        count = Query(f"SELECT CAST(COUNT(*) AS TEXT) FROM ({query.text})", query.parameters)  # noqa: S608
+        return int(next(self.blocks(count))[0][0])
+
+    def interrupt(self) -> None:
+        """See `database.Session.interrupt`."""
+        self._limits.cancel()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Keep one connection and one read view for the block."""
+        with self._pool.connection() as connection:
+            connection.raw.execute("BEGIN")
+            # SQLite takes the view at the first read, not at BEGIN.
+            connection.raw.execute("SELECT 1 FROM user_data LIMIT 1").fetchall()
+            self._held = connection
+            try:
+                yield
+            finally:
+                self._held = None
+                connection.raw.execute("ROLLBACK")
+
+
+class SQLiteDatabase:
+    """One SQLite file.
+
+    Args:
+        path: The file; it must exist.
+        pool_size: The most connections.
+        pool_wait_seconds: How long a query waits for a free one.
+        query_timeout_seconds: The longest a query may take.
+        snapshot_views: The most snapshots at once.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        pool_size: int = 8,
+        pool_wait_seconds: float = 5.0,
+        query_timeout_seconds: float = 300.0,
+        snapshot_views: int = 4,
+    ) -> None:
+        """See the class; nothing is opened yet."""
+        self._path = path
+        self._query_timeout_seconds = query_timeout_seconds
+        self.pool = Pool(lambda: _Connection(path), size=pool_size, wait_seconds=pool_wait_seconds)
+        self._views = SnapshotViews(snapshot_views)
+
+    @contextmanager
+    def session(
+        self, *, deadline_seconds: float | None = None, snapshot: bool = False
+    ) -> Iterator[_Session]:
+        """See `database.Database.session`."""
+        session = _Session(self.pool, CallLimits(deadline_seconds, self._query_timeout_seconds))
+        with ExitStack() as stack:
+            if snapshot:
+                stack.enter_context(self._views.one())
+                stack.enter_context(session.snapshot())
+            yield session
+
+    def check(self) -> str:
+        """See `database.Database.check`."""
+        rows = [row for block in self._apart(SQLITE_COLUMNS) for row in block]
+        check_shape(columns_of(rows))
+        return "SQLite, table user_data fits"
+
+    def ping(self) -> None:
+        """See `database.Database.ping`."""
+        for _ in self._apart(Query("SELECT 1")):
+            pass
+
+    def close(self) -> None:
+        """See `database.Database.close`."""
+        self.pool.close()
+
+    def _apart(self, query: Query) -> Iterator[list[Any]]:
+        """Run a query outside the pool, so that a busy pool says nothing about the file."""
+        connection = _Connection(self._path)
+        try:
+            yield from connection.blocks(query)
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        finally:
+            connection.close()
+
+
+def translated(error: sqlite3.Error) -> UserStreamError:
+    """Return the domain error for one of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return DeadlineError(
+            "QUERY_TIME_LIMIT", "A query took longer than the call's deadline or the server's limit."
+        )
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY}:
+        return UnavailableError(
+            "DATABASE_UNAVAILABLE", "The SQLite file cannot be read just now. Try again."
+        )
+    if code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB}:
+        return PreconditionError(
+            "TABLE_SHAPE",
+            "The SQLite file holds no fitting table user_data. `userstream-server --check` says more.",
+        )
+    return InternalError("DATABASE_ERROR")

@@ -1,0 +1,89 @@
+"""Health as gRPC defines it, taken from whether the database answers.
+
+Source: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+"""
+
+import threading
+
+import structlog
+from grpc_health.v1 import health, health_pb2
+
+from userstream_server.db.database import Database
+from userstream_server.errors import UserStreamError
+
+__all__ = ["SERVICE_NAME", "HealthMonitor"]
+
+SERVICE_NAME = "userstream.v1.UserService"
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_log = structlog.get_logger()
+
+
+class HealthMonitor:
+    """Asks the database every few seconds and tells whoever asks us.
+
+    Args:
+        database: The database.
+        poll_seconds: How often to ask.
+
+    Attributes:
+        servicer: Answers grpc.health.v1; may be part of several servers.
+    """
+
+    def __init__(self, database: Database, *, poll_seconds: float) -> None:
+        """See the class; begins as NOT_SERVING."""
+        self._database = database
+        self._poll_seconds = poll_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="health", daemon=True)
+        self._table_fits = False
+        self._said: str | None = ""
+        # Non-blocking, so that callers of Watch do not hold a thread each.
+        self.servicer = health.HealthServicer(experimental_non_blocking=True)
+        self._set(_NOT_SERVING)
+
+    def start(self) -> None:
+        """Look once, then go on in the background."""
+        self._look()
+        self._thread.start()
+
+    def drain(self) -> None:
+        """Say NOT_SERVING from now on, whatever the database does, so that callers go elsewhere."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.servicer.enter_graceful_shutdown()
+
+    def _poll(self) -> None:
+        while not self._stopping.wait(self._poll_seconds):
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            if self._table_fits:
+                self._database.ping()
+            else:
+                # The first contact, which may come long after the start, also checks the table.
+                self._database.check()
+                self._table_fits = True
+        except UserStreamError as error:
+            self._set(_NOT_SERVING)
+            self._say(error)
+        else:
+            self._set(_SERVING)
+            self._say(None)
+
+    def _set(self, status: int) -> None:
+        for name in ("", SERVICE_NAME):
+            self.servicer.set(name, status)
+
+    def _say(self, error: UserStreamError | None) -> None:
+        """Log a change, and nothing while it stays."""
+        reason = error.reason if error else None
+        if reason == self._said:
+            return
+        self._said = reason
+        if error:
+            _log.error("not_serving", reason=error.reason, message=error.message)
+        else:
+            _log.info("serving")

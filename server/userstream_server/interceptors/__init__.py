@@ -1,0 +1,1 @@
+"""What surrounds every call: logging, errors, authentication and limits, one file each."""

@@ -1,0 +1,50 @@
+"""Errors leave the server as rich statuses, and in no other way."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import structlog
+
+from userstream_server.errors import InternalError, UserStreamError, status_of
+from userstream_server.interceptors.surrounding import SurroundingInterceptor
+
+__all__ = ["ErrorInterceptor"]
+
+_log = structlog.get_logger()
+
+
+class ErrorInterceptor(SurroundingInterceptor):
+    """Turns domain errors into their statuses, and anything else into INTERNAL with a fixed text."""
+
+    @contextmanager
+    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
+        """See the base class."""
+        try:
+            yield
+        except UserStreamError as error:
+            _note(error)
+            context.abort_with_status(status_of(error))
+        except Exception as error:
+            if context.code() is not None:  # aborted further in, by a library's own servicer
+                raise
+            _log.error("defect", error=type(error).__name__, where=_where(error))
+            _note(internal := InternalError())
+            context.abort_with_status(status_of(internal))
+
+
+def _note(error: UserStreamError) -> None:
+    """Put the reason on the call's log line."""
+    structlog.contextvars.bind_contextvars(reason=error.reason)
+    if isinstance(error, InternalError) and error.__cause__ is not None:
+        cause = error.__cause__
+        # The number only: a driver's text can hold values.
+        _log.error("database_error", number=getattr(cause, "errno", None), where=_where(cause))
+
+
+def _where(error: BaseException) -> list[str]:
+    """Return the stack as file:line in function, without the error's text, which may hold personal data."""
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]

@@ -1,0 +1,67 @@
+"""A server interceptor as a context manager around the whole call, stream and all.
+
+gRPC's own interceptors run before the handler, under the server's lock; what happens inside a stream passes them by. This one
+wraps the handler's behaviour, so that its block is open from the request to the last message.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import grpc
+
+__all__ = ["HEALTH", "REFLECTION", "SurroundingInterceptor"]
+
+HEALTH = "/grpc.health.v1.Health/"
+REFLECTION = "/grpc.reflection."
+
+Behaviour = Callable[[Any, grpc.ServicerContext], Any]
+
+
+class SurroundingInterceptor(grpc.ServerInterceptor):
+    """Base of the interceptors here."""
+
+    @abstractmethod
+    def around(self, method: str, context: grpc.ServicerContext) -> AbstractContextManager[None]:
+        """Return the block around a call of a method such as `/userstream.v1.UserService/StreamUsers`."""
+
+    def applies_to(self, method: str) -> bool:
+        """Say whether calls of this method are surrounded; all but health checks, which must stay cheap and open."""
+        return not method.startswith(HEALTH)
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler | None:
+        """Wrap the handler; see `grpc.ServerInterceptor`."""
+        handler = continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not self.applies_to(method):
+            return handler
+        wrap = self._streaming if handler.response_streaming else self._single
+        kind = (
+            f"{'stream' if handler.request_streaming else 'unary'}_"
+            f"{'stream' if handler.response_streaming else 'unary'}"
+        )
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        return make(  # type: ignore[no-any-return]
+            wrap(method, getattr(handler, kind)),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _single(self, method: str, behaviour: Behaviour) -> Behaviour:
+        def call(request: Any, context: grpc.ServicerContext) -> Any:
+            with self.around(method, context):
+                return behaviour(request, context)
+
+        return call
+
+    def _streaming(self, method: str, behaviour: Behaviour) -> Behaviour:
+        def call(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            with self.around(method, context):
+                yield from behaviour(request, context)
+
+        return call

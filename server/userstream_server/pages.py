@@ -1,0 +1,40 @@
+"""Pages with their tokens and numbers."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+from userstream.v1 import user_service_pb2 as pb
+from userstream_server import wire
+from userstream_server.db.users import Users
+from userstream_server.tokens import encode_token
+from userstream_server.validation import PagesPlan
+
+__all__ = ["paginate"]
+
+
+def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
+    """Yield a plan's pages as messages; one empty page when no user matches.
+
+    Args:
+        users: Where to read.
+        plan: What to read. At most `page_limit` pages, unless that is 0.
+    """
+    position = plan.position
+    number = position.page_number + plan.offset // plan.page_size
+    pages = users.lazy_paginate(
+        plan.page_size, plan.scan, offset=plan.offset, convert=wire.encode_users
+    )
+    with closing(pages):
+        sent = 0
+        for page in pages:
+            sent, number = sent + 1, number + 1
+            position = replace(position, after=page.last_key, page_number=number)
+            token = encode_token(plan.bound_to, position) if page.has_more else ""
+            yield wire.message(
+                page.users, pb.PaginateResponse(next_page_token=token, page_number=number)
+            )
+            if sent == plan.page_limit:
+                return
+    if not sent:
+        yield pb.PaginateResponse(page_number=number + 1).SerializeToString()

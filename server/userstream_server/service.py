@@ -1,0 +1,108 @@
+"""UserService: check the request, open a session, yield from the generators. Nothing else happens here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import grpc
+
+from userstream.v1 import user_service_pb2 as pb
+from userstream_server import ages, pages, partitions, validation, wire
+from userstream_server.calls import Calls
+from userstream_server.db.chunks import ChunkSizes
+from userstream_server.db.database import Database
+from userstream_server.db.users import Users
+from userstream_server.pack import Ledger, pack
+
+__all__ = ["UserService"]
+
+
+class UserService:
+    """The six RPCs. Streams that carry users yield serialised messages; `app` registers them so.
+
+    Args:
+        database: Where the users are.
+        calls: Watches running calls and interrupts those that end early.
+        sizes: How many rows to read at once.
+        message_bytes: About how large a packed message grows.
+    """
+
+    def __init__(
+        self, database: Database, calls: Calls, *, sizes: ChunkSizes, message_bytes: int
+    ) -> None:
+        """See the class."""
+        self._database = database
+        self._calls = calls
+        self._sizes = sizes
+        self._message_bytes = message_bytes
+
+    def StreamUsers(  # noqa: N802 - the proto's name
+        self, request: pb.StreamUsersRequest, context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        """See the proto."""
+        plan = validation.check_stream_users(request)
+        with self._users(context, snapshot=plan.snapshot) as users:
+            rows = users.stream_users(plan.scan, convert=wire.encode_users)
+            batches = pack(rows, message_bytes=self._message_bytes, max_users=plan.message_users)
+            yield from _ledger(plan, pb.StreamUsersResponse, users).messages(batches)
+
+    def BatchUsers(  # noqa: N802 - the proto's name
+        self, request: pb.BatchUsersRequest, context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        """See the proto."""
+        plan = validation.check_batch_users(request)
+        with self._users(context, snapshot=plan.snapshot) as users:
+            batches = users.batch_processing(
+                plan.message_users, plan.scan, convert=wire.encode_users
+            )
+            yield from _ledger(plan, pb.BatchUsersResponse, users).messages(batches)
+
+    def Paginate(  # noqa: N802 - the proto's name
+        self, request: pb.PaginateRequest, context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        """See the proto."""
+        plan = validation.check_paginate(request)
+        with self._users(context) as users:
+            yield from pages.paginate(users, plan)
+
+    def AverageAge(  # noqa: N802 - the proto's name
+        self, request: pb.AverageAgeRequest, context: grpc.ServicerContext
+    ) -> pb.AverageAgeResponse:
+        """See the proto."""
+        scan = validation.check_average_age(request)
+        with self._users(context) as users:
+            return ages.average(users, scan, histogram=request.include_histogram)
+
+    def StreamAverageAge(  # noqa: N802 - the proto's name
+        self, request: pb.StreamAverageAgeRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.StreamAverageAgeResponse]:
+        """See the proto."""
+        plan = validation.check_stream_average_age(request)
+        with self._users(context) as users:
+            yield from ages.running_average(users, plan)
+
+    def PartitionUsers(  # noqa: N802 - the proto's name
+        self, request: pb.PartitionUsersRequest, context: grpc.ServicerContext
+    ) -> pb.PartitionUsersResponse:
+        """See the proto."""
+        scan, count = validation.check_partition_users(request)
+        with self._users(context) as users:
+            return pb.PartitionUsersResponse(partitions=partitions.split(users, scan, count))
+
+    @contextmanager
+    def _users(self, context: grpc.ServicerContext, *, snapshot: bool = False) -> Iterator[Users]:
+        """Open a session whose queries end with the call, however it ends."""
+        remaining = context.time_remaining()
+        with (
+            self._database.session(deadline_seconds=remaining, snapshot=snapshot) as session,
+            self._calls.watching(context, session),
+        ):
+            yield Users(session, self._sizes)
+
+
+def _ledger(
+    plan: validation.StreamPlan,
+    response: type[pb.StreamUsersResponse | pb.BatchUsersResponse],
+    users: Users,
+) -> Ledger:
+    return Ledger(plan, response, lambda after: users.estimate(replace(plan.scan, after=after, limit=None)))

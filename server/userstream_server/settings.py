@@ -1,0 +1,140 @@
+"""The server's settings: frozen, typed, and the only place that reads the environment and `.env`.
+
+Every name has its unit in it. A bad value is one line that names the variable, and never shows what it held.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from userstream_server.db.url import DatabaseUrl
+
+__all__ = ["ServerSettings", "SettingsError", "load_settings"]
+
+PREFIX = "USERSTREAM_"
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; `str()` has a line for each, without values."""
+
+
+class ServerSettings(BaseSettings):
+    """What `userstream-server` can be told; each field is `USERSTREAM_` and its name in upper case."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    database_url: SecretStr = SecretStr("sqlite:///userstream.db")
+    """Where user_data is: `sqlite:///FILE` or `mysql://user:password@host[:port][,host2…]/database`."""
+    listen: str = "127.0.0.1:50051"
+    """Address and port of the service; port 0 takes a free one and prints it."""
+    health_listen: str = ""
+    """Address and port of a second server with grpc.health.v1 alone, which answers however busy the first is."""
+    reflection: bool = True
+    """Serve reflection, so that grpcurl and buf curl know the API."""
+
+    tls_cert: Path | None = None
+    """PEM file with the server's certificate chain; with tls_key it turns TLS on."""
+    tls_key: Path | None = None
+    """PEM file with the private key."""
+    tls_client_ca: Path | None = None
+    """PEM file with the authorities of client certificates; set, every client must show one (mutual TLS)."""
+    allow_plaintext: bool = False
+    """Serve without TLS on other addresses than loopback."""
+    auth_tokens_file: Path | None = None
+    """File of bearer tokens, one a line; set, every call must carry one of them."""
+
+    pool_size: Count = 8
+    """The most database connections for queries."""
+    pool_wait_seconds: Seconds = 5.0
+    """How long a query waits for a free connection before RESOURCE_EXHAUSTED."""
+    snapshot_views_max: Count = 4
+    """The most SNAPSHOT streams at once; each holds a connection, so it must stay below pool_size."""
+    connect_timeout_seconds: Seconds = 5.0
+    """How long to wait for one database host."""
+    query_timeout_seconds: Seconds = 300.0
+    """The longest a query may take; a caller's nearer deadline goes first."""
+    net_write_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    """How long MySQL keeps a result that nobody reads (its session's net_write_timeout)."""
+
+    streams_max: Count = 1000
+    """The most calls at once; each has a thread."""
+    chunk_rows_max: Annotated[int, Field(ge=250, le=1_000_000)] = 20_000
+    """The most rows read at once for a stream; bounds its memory (about 150 bytes a row)."""
+    message_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
+    """About how large a packed message grows."""
+    health_poll_seconds: Seconds = 2.0
+    """How often the database is asked whether it answers."""
+    drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    """How long running calls may go on after SIGTERM."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is worth a line."""
+    log_format: Literal["json", "console"] = "json"
+    """JSON for machines, or text for people."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, value: SecretStr) -> SecretStr:
+        DatabaseUrl.parse(value.get_secret_value())
+        return value
+
+    @field_validator("listen", "health_listen")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        host, colon, port = value.rpartition(":")
+        if value and not (colon and host and port.isdigit() and int(port) < 65_536):
+            raise ValueError("takes host:port, such as 127.0.0.1:50051 or [::]:50051")
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> "ServerSettings":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("USERSTREAM_TLS_CERT and USERSTREAM_TLS_KEY go together")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise ValueError("USERSTREAM_TLS_CLIENT_CA needs USERSTREAM_TLS_CERT and _KEY")
+        if self.snapshot_views_max >= self.pool_size:
+            raise ValueError("USERSTREAM_SNAPSHOT_VIEWS_MAX must stay below USERSTREAM_POOL_SIZE")
+        if self.tls_cert is None and not self.allow_plaintext and not _is_loopback(self.listen):
+            raise ValueError(
+                "USERSTREAM_LISTEN is not a loopback address and there is no TLS: set"
+                " USERSTREAM_TLS_CERT and _KEY, or say USERSTREAM_ALLOW_PLAINTEXT=true"
+            )
+        return self
+
+    @property
+    def database(self) -> DatabaseUrl:
+        """The database's address, taken apart."""
+        return DatabaseUrl.parse(self.database_url.get_secret_value())
+
+
+def load_settings() -> ServerSettings:
+    """Read the settings from the environment and `.env`.
+
+    Raises:
+        SettingsError: One is wrong.
+    """
+    try:
+        return ServerSettings()
+    except ValidationError as error:
+        # Pydantic's own text would show what was put in, and so the end of a password.
+        lines = [
+            _line(".".join(map(str, e["loc"])), e["msg"])
+            for e in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _line(field: str, message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return f"{PREFIX}{field.upper()}: {text}" if field else text
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -1,0 +1,147 @@
+"""Opaque cursors: where a scan stands, bound to the request that made it.
+
+A token carries the last key sent, the rows and the CRC so far and the resumes, so any server can go on where another
+stopped. It grants nothing (its holder could ask for the same rows without it), so it is checked for damage, not signed.
+The binding of a cursor to a hash of the call's parameters is SpiceDB's idea.
+"""
+
+import base64
+import binascii
+import struct
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from zlib import crc32
+
+from google.protobuf.message import Message
+
+from userstream_server.errors import FieldViolation, InvalidRequestError
+
+__all__ = ["Position", "decode_partition", "decode_token", "encode_partition", "encode_token", "fingerprint"]
+
+_VERSION = 1
+_CHECKSUM = struct.Struct(">I")
+# version, fingerprint, rows, CRC-32, resumes, estimate, pages, sum of ages; the key follows.
+_POSITION = struct.Struct(">B8sQIIQQq")
+_PARTITION_MARK = b"userstream partition 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a scan stands, counted from its very start.
+
+    Attributes:
+        after: The last user_id sent; None at the start.
+        user_count: Users sent so far.
+        user_id_crc32: CRC-32 over their user_ids.
+        resumed_count: How often the scan went on from a token.
+        estimated_users: The whole scan's estimate; 0 when not known yet.
+        page_number: Pages sent so far (Paginate).
+        age_sum: Sum of the ages so far, in years (StreamAverageAge).
+    """
+
+    after: str | None = None
+    user_count: int = 0
+    user_id_crc32: int = 0
+    resumed_count: int = 0
+    estimated_users: int = 0
+    page_number: int = 0
+    age_sum: int = 0
+
+
+def fingerprint(rpc: str, *parts: Message | str | int) -> bytes:
+    """Return 8 bytes that stand for an RPC and those fields of its request that a token is bound to."""
+    digest = blake2b(rpc.encode(), digest_size=8)
+    for part in parts:
+        raw = (
+            part.SerializeToString(deterministic=True)
+            if isinstance(part, Message)
+            else str(part).encode()
+        )
+        digest.update(struct.pack(">I", len(raw)) + raw)
+    return digest.digest()
+
+
+def encode_token(bound_to: bytes, position: Position) -> str:
+    """Return the token for a position of the request with this fingerprint."""
+    head = _POSITION.pack(
+        _VERSION,
+        bound_to,
+        position.user_count,
+        position.user_id_crc32,
+        position.resumed_count,
+        position.estimated_users,
+        position.page_number,
+        position.age_sum,
+    )
+    return _seal(head + (position.after or "").encode())
+
+
+def decode_token(field: str, token: str, bound_to: bytes) -> Position:
+    """Read a token back.
+
+    Args:
+        field: The request's field, for the error.
+        token: What `encode_token` made; empty means the start.
+        bound_to: The fingerprint of the request that came with it.
+
+    Returns:
+        The position it was made for, with this resume counted.
+
+    Raises:
+        InvalidRequestError: The token is damaged, of another version, or of another request.
+    """
+    if not token:
+        return Position()
+    raw = _unseal(field, token)
+    if len(raw) < _POSITION.size or raw[0] != _VERSION:
+        raise _invalid(field, "not a token of this service")
+    _, made_for, *figures = _POSITION.unpack_from(raw)
+    if made_for != bound_to:
+        raise _invalid(field, "belongs to another request; send the fields of the call that made it")
+    try:
+        after = raw[_POSITION.size :].decode("ascii")
+    except UnicodeDecodeError:
+        raise _invalid(field, "not a token of this service") from None
+    position = Position(after or None, *figures)
+    return replace(position, resumed_count=position.resumed_count + 1)
+
+
+def encode_partition(after: str | None, up_to: str | None) -> str:
+    """Name the key range over `after` (exclusive) up to `up_to` (inclusive); None is open."""
+    return _seal(b"\0".join([_PARTITION_MARK, (after or "").encode(), (up_to or "").encode()]))
+
+
+def decode_partition(field: str, partition: str) -> tuple[str | None, str | None]:
+    """Read a partition back; empty means the whole table.
+
+    Raises:
+        InvalidRequestError: It is damaged or not a partition.
+    """
+    if not partition:
+        return None, None
+    parts = _unseal(field, partition).split(b"\0")
+    if len(parts) != 3 or parts[0] != _PARTITION_MARK:
+        raise _invalid(field, "not a partition; take one from PartitionUsers")
+    return parts[1].decode("ascii") or None, parts[2].decode("ascii") or None
+
+
+def _seal(raw: bytes) -> str:
+    """Add a checksum and make it text that is safe in URLs and shells."""
+    return base64.urlsafe_b64encode(raw + _CHECKSUM.pack(crc32(raw))).rstrip(b"=").decode()
+
+
+def _unseal(field: str, token: str) -> bytes:
+    """Undo `_seal`, refusing whatever it would not have written."""
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise _invalid(field, "damaged; send it as it was received") from None
+    body, check = raw[: -_CHECKSUM.size], raw[-_CHECKSUM.size :]
+    # Sealing again also refuses spare bits in the last character, which decoding alone lets pass.
+    if len(check) != _CHECKSUM.size or _CHECKSUM.pack(crc32(body)) != check or _seal(body) != token:
+        raise _invalid(field, "damaged; send it as it was received")
+    return body
+
+
+def _invalid(field: str, description: str) -> InvalidRequestError:
+    return InvalidRequestError([FieldViolation(field, description)], reason="INVALID_TOKEN")

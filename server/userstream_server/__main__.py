@@ -51,7 +51,12 @@ def _serve(settings: ServerSettings) -> None:
     except (OSError, ValueError) as error:
         raise _failure(f"userstream-server: {error}", 1) from None
     server.start()
-    _log.info("started", port=server.port, health_port=server.health_port, database=settings.database.masked)
+    _log.info(
+        "started",
+        port=server.port,
+        health_port=server.health_port,
+        database=settings.database.masked,
+    )
     stop.wait()
     _log.info("stopping", grace_seconds=settings.drain_seconds)
     server.stop(settings.drain_seconds)

@@ -1,11 +1,12 @@
 """Average ages without SQL AVG(): only the age column travels, and whole numbers are counted and summed exactly."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from time import monotonic
 
 from userstream.v1 import user_service_pb2 as pb
+
 from userstream_server.db.scan import Scan
 from userstream_server.db.users import Users
 from userstream_server.errors import PreconditionError
@@ -46,8 +47,8 @@ def average(users: Users, scan: Scan, *, histogram: bool) -> pb.AverageAgeRespon
 def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAgeResponse]:
     """Yield running figures about once a second, and final ones at the end.
 
-    The scan goes by key ranges, and each is counted whole before anything is yielded, so a token says exactly what its figures
-    cover and a caller that rests holds nothing.
+    The scan goes by key ranges, and each is counted whole before anything is yielded, so a token says
+    exactly what its figures cover and a caller that rests holds nothing.
 
     Args:
         users: Where to read.
@@ -81,7 +82,7 @@ def _count(users: Users, scan: Scan) -> Counter[int]:
     return counts
 
 
-def _as_they_are(rows: list[tuple[bytes]]) -> Iterable[tuple[bytes]]:
+def _as_they_are(rows: Sequence[tuple[bytes]]) -> Sequence[tuple[bytes]]:
     return rows
 
 

@@ -9,8 +9,8 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-
 from userstream.v1 import user_service_pb2 as pb
+
 from userstream_server.calls import Calls
 from userstream_server.db.chunks import ChunkSizes
 from userstream_server.db.database import Database
@@ -56,7 +56,7 @@ class UserStreamServer:
             server.start()
 
     def stop(self, grace_seconds: float) -> None:
-        """Say NOT_SERVING, let running calls finish for a while, then end them UNAVAILABLE and their queries with them."""
+        """Say NOT_SERVING, give running calls the grace, then end them UNAVAILABLE."""
         self._monitor.drain()
         main, *others = self._servers
         if not main.stop(grace_seconds).wait(grace_seconds + _STOP_SECONDS):
@@ -124,14 +124,16 @@ def _bind(server: grpc.Server, address: str, tls: ServerSettings | None) -> int:
             return server.add_secure_port(address, credentials)
         return server.add_insecure_port(address)
     except RuntimeError:
-        raise OSError(f"cannot listen on {address}: the port is taken or the address not ours") from None
+        raise OSError(
+            f"cannot listen on {address}: the port is taken or the address not ours"
+        ) from None
 
 
 def _handlers(service: UserService) -> grpc.GenericRpcHandler:
     """Register the service by its descriptor.
 
-    Requests are parsed inside the call, so that a malformed one is INVALID_ARGUMENT (gRPC itself would say INTERNAL), and
-    responses may already be bytes.
+    Requests are parsed inside the call, so that a malformed one is INVALID_ARGUMENT (gRPC itself would
+    say INTERNAL), and responses may already be bytes.
     """
     handlers = {}
     for method in pb.DESCRIPTOR.services_by_name["UserService"].methods:
@@ -144,7 +146,9 @@ def _handlers(service: UserService) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(SERVICE_NAME, handlers)
 
 
-def _parsing(parse: Callable[[bytes], Message], behaviour: Callable[..., Any]) -> Callable[..., Any]:
+def _parsing(
+    parse: Callable[[bytes], Message], behaviour: Callable[..., Any]
+) -> Callable[..., Any]:
     return lambda raw, context: behaviour(parse(raw), context)
 
 

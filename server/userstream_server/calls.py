@@ -1,7 +1,7 @@
 """Running calls, and how their queries end with them.
 
-gRPC says that a call has ended on its one serving thread, where nothing may block; so that thread only drops the session into
-a queue, and a few threads of ours do the interrupting.
+gRPC says that a call has ended on its one serving thread, where nothing may block; so that thread
+only drops the session into a queue, and a few threads of ours do the interrupting.
 """
 
 import threading

@@ -1,12 +1,12 @@
 """What can go wrong, in the service's own words, and the one table from that to gRPC statuses.
 
-Everything that reaches a caller is written here or raised as one of these types. Driver text, SQL, hosts and personal
-data never are.
+Everything that reaches a caller is written here or raised as one of these types. Driver text, SQL,
+hosts and personal data never are.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 
 __all__ = [
     "DOMAIN",
+    "AccessDeniedError",
     "CallCancelledError",
     "ConflictError",
     "DeadlineError",
@@ -22,7 +23,6 @@ __all__ = [
     "InternalError",
     "InvalidRequestError",
     "OverloadedError",
-    "AccessDeniedError",
     "PreconditionError",
     "UnauthenticatedError",
     "UnavailableError",
@@ -149,4 +149,4 @@ def status_of(error: UserStreamError) -> grpc.Status:
         delay = Duration()
         delay.FromMilliseconds(round(retry * 1000))
         status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
-    return rpc_status.to_status(status)
+    return cast("grpc.Status", rpc_status.to_status(status))

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TypeVar
 
 from userstream.v1 import user_service_pb2 as pb
+
 from userstream_server import wire
 from userstream_server.tokens import Position, encode_token
 from userstream_server.validation import StreamPlan
@@ -21,8 +22,9 @@ _ESTIMATE_FROM_USERS = 2_000
 def pack(users: Iterator[bytes], *, message_bytes: int, max_users: int) -> Iterator[list[bytes]]:
     """Split encoded users into the contents of messages.
 
-    The first message leaves with the first user; each next one holds four times as many, up to `message_bytes`, because a
-    message costs about as much as encoding a hundred users, whatever it holds.
+    The first message leaves with the first user; each next one holds four times as many, up to
+    `message_bytes`, because a message costs about as much as encoding a hundred users, whatever it
+    holds.
 
     Args:
         users: Encoded users.
@@ -33,7 +35,9 @@ def pack(users: Iterator[bytes], *, message_bytes: int, max_users: int) -> Itera
     while batch := list(islice(users, count)):
         yield batch
         bytes_per_user = max(1, sum(map(len, batch)) // len(batch))
-        count = max(1, min(count * _GROWTH, message_bytes // bytes_per_user, max_users or count * _GROWTH))
+        count = max(
+            1, min(count * _GROWTH, message_bytes // bytes_per_user, max_users or count * _GROWTH)
+        )
 
 
 def mark_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
@@ -52,7 +56,8 @@ class Ledger:
     Args:
         plan: The stream's plan.
         response: The RPC's response type.
-        estimate: Asks how many users come after a user_id; called once, and only for a scan that is not short.
+        estimate: Asks how many users come after a user_id; called once, and only for a scan that is
+            not short.
     """
 
     def __init__(
@@ -84,7 +89,8 @@ class Ledger:
             self._enter(users)
         position = self.position
         rest = self._response(
-            resume_token=encode_token(self._plan.bound_to, position), progress=_progress(position, is_last)
+            resume_token=encode_token(self._plan.bound_to, position),
+            progress=_progress(position, is_last),
         )
         if is_last:
             rest.receipt.user_count = position.user_count

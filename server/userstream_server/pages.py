@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from userstream.v1 import user_service_pb2 as pb
+
 from userstream_server import wire
 from userstream_server.db.users import Users
 from userstream_server.tokens import encode_token

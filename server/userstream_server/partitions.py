@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from userstream.v1 import user_service_pb2 as pb
+
 from userstream_server.db.scan import Scan
 from userstream_server.db.users import Users
 from userstream_server.tokens import encode_partition
@@ -13,8 +14,9 @@ __all__ = ["split"]
 def split(users: Users, scan: Scan, count: int) -> list[pb.Partition]:
     """Split a scan into at most `count` key ranges that together hold every possible key once.
 
-    The boundaries are real keys at equal distances, found by hopping over the primary key, so that random, time-ordered and
-    badly skewed keys all give ranges of equal numbers. That reads the index once (about 0.15 s a million users).
+    The boundaries are real keys at equal distances, found by hopping over the primary key, so that
+    random, time-ordered and badly skewed keys all give ranges of equal numbers. That reads the
+    index once (about 0.15 s a million users).
 
     Args:
         users: Where to read.
@@ -22,11 +24,13 @@ def split(users: Users, scan: Scan, count: int) -> list[pb.Partition]:
         count: How many ranges, at least 1.
 
     Returns:
-        The ranges in key order; the first and last are open to either side. Fewer than `count` when there are fewer users.
+        The ranges in key order; the first and last are open to either side. Fewer than `count` when
+        there are fewer users.
     """
     total = users.count(scan) if count > 1 else users.estimate(scan)
     count = max(1, min(count, total))
-    # Ranges of total // count users, and one more in the first few, so that no two differ by more than one.
+    # Ranges of total // count users, and one more in the first few, so that no two differ by more
+    # than one.
     sizes = [total // count + (number < total % count) for number in range(count)]
     bounds: list[str | None] = [None]
     for size in sizes[:-1]:

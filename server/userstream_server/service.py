@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import grpc
-
 from userstream.v1 import user_service_pb2 as pb
+
 from userstream_server import ages, pages, partitions, validation, wire
 from userstream_server.calls import Calls
 from userstream_server.db.chunks import ChunkSizes
@@ -105,4 +105,6 @@ def _ledger(
     response: type[pb.StreamUsersResponse | pb.BatchUsersResponse],
     users: Users,
 ) -> Ledger:
-    return Ledger(plan, response, lambda after: users.estimate(replace(plan.scan, after=after, limit=None)))
+    return Ledger(
+        plan, response, lambda after: users.estimate(replace(plan.scan, after=after, limit=None))
+    )

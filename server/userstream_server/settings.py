@@ -1,6 +1,7 @@
 """The server's settings: frozen, typed, and the only place that reads the environment and `.env`.
 
-Every name has its unit in it. A bad value is one line that names the variable, and never shows what it held.
+Every name has its unit in it. A bad value is one line that names the variable, and never shows what
+it held.
 """
 
 from pathlib import Path

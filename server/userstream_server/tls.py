@@ -1,6 +1,7 @@
 """The server's TLS, re-read when its files change, so that a rotated certificate needs no restart."""
 
 from pathlib import Path
+from typing import Any
 
 import grpc
 import structlog
@@ -24,7 +25,7 @@ class _Files:
         pair = (self._key.read_bytes(), self._cert.read_bytes())
         return grpc.ssl_server_certificate_configuration([pair], root_certificates=ca)
 
-    def read_if_changed(self) -> grpc.ServerCertificateConfiguration | None:
+    def read_if_changed(self) -> Any:
         """Read them if they changed; None leaves gRPC with what it has. Called at every handshake."""
         try:
             return self.read() if self._times() != self._seen else None

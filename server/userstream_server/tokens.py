@@ -1,8 +1,9 @@
 """Opaque cursors: where a scan stands, bound to the request that made it.
 
-A token carries the last key sent, the rows and the CRC so far and the resumes, so any server can go on where another
-stopped. It grants nothing (its holder could ask for the same rows without it), so it is checked for damage, not signed.
-The binding of a cursor to a hash of the call's parameters is SpiceDB's idea.
+A token carries the last key sent, the rows and the CRC so far and the resumes, so any server can go
+on where another stopped. It grants nothing (its holder could ask for the same rows without it), so
+it is checked for damage, not signed. The binding of a cursor to a hash of the call's parameters is
+SpiceDB's idea.
 """
 
 import base64
@@ -16,7 +17,14 @@ from google.protobuf.message import Message
 
 from userstream_server.errors import FieldViolation, InvalidRequestError
 
-__all__ = ["Position", "decode_partition", "decode_token", "encode_partition", "encode_token", "fingerprint"]
+__all__ = [
+    "Position",
+    "decode_partition",
+    "decode_token",
+    "encode_partition",
+    "encode_token",
+    "fingerprint",
+]
 
 _VERSION = 1
 _CHECKSUM = struct.Struct(">I")
@@ -97,7 +105,9 @@ def decode_token(field: str, token: str, bound_to: bytes) -> Position:
         raise _invalid(field, "not a token of this service")
     _, made_for, *figures = _POSITION.unpack_from(raw)
     if made_for != bound_to:
-        raise _invalid(field, "belongs to another request; send the fields of the call that made it")
+        raise _invalid(
+            field, "belongs to another request; send the fields of the call that made it"
+        )
     try:
         after = raw[_POSITION.size :].decode("ascii")
     except UnicodeDecodeError:

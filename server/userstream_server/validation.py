@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from userstream.v1 import user_service_pb2 as pb
+
 from userstream_server.db.scan import Scan, UserFilter
 from userstream_server.db.users import DEFAULT_BATCH_AGE_OVER
 from userstream_server.errors import FieldViolation, InvalidRequestError
@@ -60,7 +61,7 @@ class StreamPlan:
         return self.scan.limit is not None and self.scan.limit <= 0
 
     @property
-    def consistency(self) -> pb.Consistency:
+    def consistency(self) -> pb.Consistency.ValueType:
         """What the receipt says."""
         return pb.CONSISTENCY_SNAPSHOT if self.snapshot else pb.CONSISTENCY_LIVE
 
@@ -117,7 +118,9 @@ def check_paginate(request: pb.PaginateRequest) -> PagesPlan:
         *_filter("filter", request.filter),
     ]
     if request.offset and request.page_token:
-        broken.append(FieldViolation("offset", "not together with page_token; a token knows its place"))
+        broken.append(
+            FieldViolation("offset", "not together with page_token; a token knows its place")
+        )
     _refuse(broken)
     bound_to = fingerprint("Paginate", request.filter)
     position = decode_token("page_token", request.page_token, bound_to)
@@ -169,7 +172,9 @@ def _stream_plan(
     broken += _range("limit", request.limit, 0, _INT64_MAX)
     broken += _filter("filter", wanted)
     if request.consistency not in pb.Consistency.values():
-        broken.append(FieldViolation("consistency", "takes CONSISTENCY_LIVE or CONSISTENCY_SNAPSHOT"))
+        broken.append(
+            FieldViolation("consistency", "takes CONSISTENCY_LIVE or CONSISTENCY_SNAPSHOT")
+        )
     _refuse(broken)
     after, up_to = decode_partition("partition", request.partition)
     # How many users a message of StreamUsers holds may change on a resume; a batch's size may not.
@@ -202,12 +207,14 @@ def _filter(field: str, wanted: pb.UserFilter) -> list[FieldViolation]:
     for name in ("age_over", "age_up_to"):
         if wanted.HasField(name):
             broken += _range(f"{field}.{name}", getattr(wanted, name), -_AGE_MAX, _AGE_MAX)
-    if wanted.HasField("age_over") and wanted.HasField("age_up_to"):
-        if wanted.age_up_to <= wanted.age_over:
-            broken.append(FieldViolation(f"{field}.age_up_to", "must be above age_over"))
+    both = wanted.HasField("age_over") and wanted.HasField("age_up_to")
+    if both and wanted.age_up_to <= wanted.age_over:
+        broken.append(FieldViolation(f"{field}.age_up_to", "must be above age_over"))
     if len(wanted.name_prefix) > _TEXT_MAX_CHARS or "\0" in wanted.name_prefix:
         broken.append(
-            FieldViolation(f"{field}.name_prefix", f"takes at most {_TEXT_MAX_CHARS} characters, no NUL")
+            FieldViolation(
+                f"{field}.name_prefix", f"takes at most {_TEXT_MAX_CHARS} characters, no NUL"
+            )
         )
     domain = wanted.email_domain
     if len(domain) > _DOMAIN_MAX_CHARS or not domain.isascii() or set(domain) & set("@\0 "):

@@ -1,8 +1,9 @@
 """Rows to protobuf bytes: the only place that knows the encoding of `repeated User`.
 
-A row arrives as the four columns' raw bytes and leaves as one field `users` of a response: tag, length and value pieces
-joined. That is several times cheaper than building message objects (docs/performance.md), and equal to protobuf's own
-serialisation byte by byte (tests/unit/test_wire.py).
+A row arrives as the four columns' raw bytes and leaves as one field `users` of a response: tag,
+length and value pieces joined. That is several times cheaper than building message objects
+(docs/performance.md), and equal to protobuf's own serialisation byte by byte
+(tests/unit/test_wire.py).
 
 Source of the format: https://protobuf.dev/programming-guides/encoding/
 """
@@ -21,7 +22,8 @@ _VARINT = 0
 _USERS = 1  # StreamUsersResponse.users, BatchUsersResponse.users and PaginateResponse.users
 _USER_ID, _NAME, _EMAIL, _AGE = 1, 2, 3, 4
 
-# 255 characters of four bytes each fit; longer values (a table with wider columns) are reckoned one by one.
+# 255 characters of four bytes each fit; longer values (a table with wider columns) are reckoned one
+# by one.
 _READY_LENGTHS = 1021
 _READY_AGES = 4096
 _SHORT_USER = 1 + 1 + 127  # a user up to here has a one-byte length

@@ -1,7 +1,8 @@
-"""Finding a real MySQL or MariaDB server program, or unpacking one into a private folder; nothing is installed.
+"""Finding a real MySQL or MariaDB server program, or unpacking one; nothing is installed.
 
-Looked for in this order: on PATH; then, on Debian and its relatives, as packages: unpacked with all they link against and
-started by their own dynamic linker, so that a package of a newer release runs on an older one.
+Looked for in this order: on PATH; then, on Debian and its relatives, as packages: unpacked with all
+they link against and started by their own dynamic linker, so that a package of a newer release runs
+on an older one.
 """
 
 import fcntl
@@ -16,7 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Engine", "cache_folder", "locked", "ProgramNotFoundError", "ServerProgram", "find_server"]
+__all__ = [
+    "Engine",
+    "ProgramNotFoundError",
+    "ServerProgram",
+    "cache_folder",
+    "find_server",
+    "locked",
+]
 
 Engine = Literal["mysql", "mariadb"]
 _PACKAGES: dict[Engine, tuple[str, ...]] = {

@@ -51,6 +51,8 @@ def _do(arguments: argparse.Namespace) -> int:
         return subprocess.run(command, check=False).returncode
     with PrivateServer(arguments.engine) as server:
         program = server.program
-        sys.stderr.write(f"scripts/mysql: {program.engine} {program.version} on port {server.port}\n")
+        sys.stderr.write(
+            f"scripts/mysql: {program.engine} {program.version} on port {server.port}\n"
+        )
         environment = {**os.environ, VARIABLE: server.url, "USERSTREAM_TEST_ENGINE": program.engine}
         return subprocess.run(command, env=environment, check=False).returncode

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -101,7 +102,11 @@ class PrivateServer:
         ]
         with log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no locks
             )
         self._wait_until_ready()
 
@@ -133,7 +138,10 @@ class PrivateServer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -215,24 +223,30 @@ def _prepare_mariadb(program: ServerProgram, data: Path) -> None:
     """Do what mariadb-install-db does: feed the system tables' SQL to a bootstrapping server."""
     (data / "mysql").mkdir(parents=True)
     share = program.share or Path("/usr/share/mysql")
-    names = ("mariadb_system_tables.sql", "mariadb_performance_tables.sql", "mariadb_system_tables_data.sql")
+    names = (
+        "mariadb_system_tables.sql",
+        "mariadb_performance_tables.sql",
+        "mariadb_system_tables_data.sql",
+    )
     found = [share / name if (share / name).exists() else share / name.replace("mariadb", "mysql", 1)
              for name in names]  # fmt: skip
     texts = [path.read_bytes() for path in found if path.exists()]
     script = b"use mysql;\n" + b"\n".join(texts)
-    _run([*_base_command(program), "--bootstrap", f"--datadir={data}", "--skip-grant-tables"], script)
+    _run(
+        [*_base_command(program), "--bootstrap", f"--datadir={data}", "--skip-grant-tables"], script
+    )
 
 
 def _run(command: list[str], script: bytes) -> None:
     done = subprocess.run(command, input=script, capture_output=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"Preparing data failed:\n{done.stderr.decode(errors='replace')[-2000:]}")
+        raise RuntimeError(
+            f"Preparing data failed:\n{done.stderr.decode(errors='replace')[-2000:]}"
+        )
 
 
 def _die_with_parent() -> None:
     """Have the kernel end the server with the process that started it, however that ends (Linux only)."""
     set_parent_death_signal = 1
-    try:
+    with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-    except (OSError, AttributeError):
-        pass

@@ -1,8 +1,9 @@
-"""Keyset chunks: a long scan as many short queries, each beginning behind the last key of the one before.
+"""Keyset chunks: a long scan as many short queries, each beginning behind the last one's last key.
 
-A chunk is read whole and its connection given back before its first row is handed out, so a consumer that stalls holds
-neither a connection nor a read view. How many rows a chunk has follows the consumer: as many as it takes in a fraction of
-a second, so that memory stays bounded and a fast consumer pays for few queries.
+A chunk is read whole and its connection given back before its first row is handed out, so a
+consumer that stalls holds neither a connection nor a read view. How many rows a chunk has follows
+the consumer: as many as it takes in a fraction of a second, so that memory stays bounded and a fast
+consumer pays for few queries.
 
 Keyset pagination: https://use-the-index-luke.com/no-offset
 """

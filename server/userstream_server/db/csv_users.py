@@ -43,8 +43,8 @@ class Reject:
 def read_users(path: Path) -> Iterator[UserRow | Reject]:
     """Yield the users of a CSV file, and a `Reject` for each row that is none; never more than a row in memory.
 
-    The first line names the columns name, email, age and, if there, user_id, in any order and case. Quotes are optional;
-    LF, CRLF and a byte order mark are fine.
+    The first line names the columns name, email, age and, if there, user_id, in any order and case.
+    Quotes are optional; LF, CRLF and a byte order mark are fine.
 
     Raises:
         CsvFormatError: The first line is no such header.
@@ -70,14 +70,17 @@ def read_users(path: Path) -> Iterator[UserRow | Reject]:
 def _header(fields: list[str]) -> dict[str, int]:
     """Return where each column stands."""
     names = [field.strip().lower() for field in fields]
-    columns = {name: names.index(name) for name in ("user_id", "name", "email", "age") if name in names}
+    columns: dict[str, int] = {
+        name: names.index(name) for name in ("user_id", "name", "email", "age") if name in names
+    }
     missing = [name for name in ("name", "email", "age") if name not in columns]
     if missing or len(set(names)) != len(names):
         raise CsvFormatError(
             "the first line must name the columns name,email,age and optionally user_id"
             + (f"; missing: {', '.join(missing)}" if missing else "; one stands twice")
         )
-    return {**columns, "": len(names)}
+    columns[""] = len(names)
+    return columns
 
 
 def _user(line: int, fields: list[str], columns: dict[str, int]) -> UserRow | Reject:
@@ -103,22 +106,16 @@ def _user(line: int, fields: list[str], columns: dict[str, int]) -> UserRow | Re
 def _wrong(name: str, email: str, age: str) -> str | None:
     """Return why these cannot be a user's, if so."""
     text = name + email
-    if not name:
-        return "name is missing"
-    if not email:
-        return "email is missing"
-    if not age:
-        return "age is missing"
-    if not text.isascii() and _SURROGATES.search(text):
-        return "not valid UTF-8"
-    if "\0" in text:
-        return "a field holds a NUL character"
-    if "@" not in email[1:-1]:
-        return "email has no @ between two parts"
-    if len(name) > _MAX_CHARS or len(email) > _MAX_CHARS:
-        return f"name or email is longer than {_MAX_CHARS} characters"
-    if not _AGE.fullmatch(age):
-        return "age is not a whole number of 0 or more"
-    if len(age.lstrip("0")) > _MAX_AGE_DIGITS:
-        return f"age has more than {_MAX_AGE_DIGITS} digits"
-    return None
+    wrong = {
+        "name is missing": not name,
+        "email is missing": not email,
+        "age is missing": not age,
+        "not valid UTF-8": not text.isascii() and _SURROGATES.search(text) is not None,
+        "a field holds a NUL character": "\0" in text,
+        "email has no @ between two parts": "@" not in email[1:-1],
+        f"name or email is longer than {_MAX_CHARS} characters": max(len(name), len(email))
+        > _MAX_CHARS,
+        "age is not a whole number of 0 or more": not _AGE.fullmatch(age),
+        f"age has more than {_MAX_AGE_DIGITS} digits": len(age.lstrip("0")) > _MAX_AGE_DIGITS,
+    }
+    return next((reason for reason, applies in wrong.items() if applies), None)

@@ -1,7 +1,8 @@
 """What the generators need of a database; `mysql` and `sqlite` are the two that give it.
 
-A `Session` serves one call. It takes a connection from the pool for each query and gives it back as soon as the rows are
-read, or, for a snapshot, keeps one connection and its read view. Another thread may interrupt it at any time.
+A `Session` serves one call. It takes a connection from the pool for each query and gives it back as
+soon as the rows are read, or, for a snapshot, keeps one connection and its read view. Another
+thread may interrupt it at any time.
 """
 
 from collections.abc import Generator

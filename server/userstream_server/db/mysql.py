@@ -1,7 +1,8 @@
-"""MySQL 8+ and MariaDB through mysql-connector-python: raw rows, time limits, and queries that can be killed.
+"""MySQL 8+ and MariaDB: raw rows, time limits, and queries that can be killed.
 
-Rows are read with the C extension's own `fetch_row`, as tuples of bytes; the driver's cursors cost several times more. Where
-the extension does not load, the driver's Python side does the same job ten times slower.
+Rows are read with the C extension's own `fetch_row`, as tuples of bytes; the driver's cursors cost
+several times more. Where the extension does not load, the driver's Python side does the same job
+ten times slower.
 """
 
 import threading
@@ -97,7 +98,9 @@ class _Session:
     def estimate(self, query: Query) -> int:
         """See `database.Session.estimate`."""
         with self._running() as connection:
-            explain = "EXPLAIN EXTENDED " if connection.is_mariadb else "EXPLAIN FORMAT=TRADITIONAL "
+            explain = (
+                "EXPLAIN EXTENDED " if connection.is_mariadb else "EXPLAIN FORMAT=TRADITIONAL "
+            )
             blocks = list(connection.blocks(explain + query.text, query.parameters))
         # Both databases end each line with the columns rows, filtered (in per cent) and Extra.
         *_, rows, filtered, _ = blocks[0][0]
@@ -128,7 +131,9 @@ class _Session:
     def _running(self) -> Iterator[_Connection]:
         """Take a connection for one query, open to `interrupt` meanwhile."""
         with ExitStack() as stack:
-            connection = self._held or stack.enter_context(self._database.pool.connection())
+            connection = self._held or stack.enter_context(
+                self._database.pool.connection()
+            )
             with self._lock:
                 self._limits.check_cancelled()
                 self._current = connection

@@ -1,4 +1,4 @@
-"""Opening connections to MySQL or MariaDB: which host, which driver, which session settings, and TLS that is really on."""
+"""Opening connections to MySQL or MariaDB: host, driver, session settings, and TLS that is on."""
 
 import ssl
 from dataclasses import dataclass
@@ -72,7 +72,8 @@ def connect_any(
             failure.__cause__ = error
         except OSError as error:  # certificate files that are not there
             raise PreconditionError(
-                "DATABASE_TLS", "A certificate file named in USERSTREAM_DATABASE_URL cannot be read."
+                "DATABASE_TLS",
+                "A certificate file named in USERSTREAM_DATABASE_URL cannot be read.",
             ) from error
     assert failure is not None, "a URL has at least one host"  # noqa: S101
     raise failure
@@ -86,8 +87,9 @@ def _connect(options: MySQLOptions, host: str, port: int, *, writing: bool) -> A
     except driver_errors.Error as error:
         if error.errno != _NEEDS_SECURE_CONNECTION or url.tls is not None:
             raise
-        # caching_sha2_password takes a password it has not seen lately over TLS only. One such connection fills the server's
-        # cache; from then on the account may come over loopback without the cost of encryption.
+        # caching_sha2_password takes a password it has not seen lately over TLS only. One such
+        # connection fills the server's cache; from then on the account may come over loopback
+        # without the cost of encryption.
         _open(options, host, port, {}, writing=True).close()
         connection = _open(options, host, port, tls, writing=writing)
     try:
@@ -138,7 +140,8 @@ def _refuse_plaintext(cursor: Any, url: DatabaseUrl) -> None:
     cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     if not cursor.fetchone()[1]:
         raise PreconditionError(
-            "DATABASE_TLS", "USERSTREAM_DATABASE_URL asks for TLS and the database does not offer it."
+            "DATABASE_TLS",
+            "USERSTREAM_DATABASE_URL asks for TLS and the database does not offer it.",
         )
 
 

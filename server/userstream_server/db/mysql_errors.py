@@ -17,9 +17,7 @@ from userstream_server.errors import (
 
 __all__ = ["translate"]
 
-_GONE = (
-    "The database connection was lost. Try again; a stream goes on from its last resume_token."
-)
+_GONE = "The database connection was lost. Try again; a stream goes on from its last resume_token."
 
 
 def _unavailable() -> UserStreamError:
@@ -83,14 +81,50 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
     # Interrupted by KILL QUERY from elsewhere, or at the database's own wish.
     _killed: (1317, 1927, 3169),
     _unavailable: (
-        1053, 1077, 1079, 1080, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 2002, 2003, 2005, 2006,
-        2012, 2013, 2055, 3032, 4031,
-    ),  # fmt: skip
+        1053,
+        1077,
+        1079,
+        1080,
+        1152,
+        1153,
+        1158,
+        1159,
+        1160,
+        1161,
+        1184,
+        2002,
+        2003,
+        2005,
+        2006,
+        2012,
+        2013,
+        2055,
+        3032,
+        4031,
+    ),
     _overloaded: (1040, 1041, 1135, 1203, 1226),
     _credentials: (
-        1044, 1045, 1130, 1142, 1143, 1227, 1251, 1275, 1524, 1698, 1820, 1862, 2026, 2049, 2059,
-        2061, 2054, 3118, 3159, 3955,
-    ),  # fmt: skip
+        1044,
+        1045,
+        1130,
+        1142,
+        1143,
+        1227,
+        1251,
+        1275,
+        1524,
+        1698,
+        1820,
+        1862,
+        2026,
+        2049,
+        2059,
+        2061,
+        2054,
+        3118,
+        3159,
+        3955,
+    ),
     _table_missing: (1046, 1049, 1146),
     _table_shape: (1054,),
 }

@@ -1,13 +1,14 @@
 """A pool of connections: SQLAlchemy's, which stands alone.
 
-The driver's own pool loses a slot for good over one unread result, holds 32 at most, and never waits. A connection comes
-back here only when its result was read to the end; otherwise it is discarded.
+The driver's own pool loses a slot for good over one unread result, holds 32 at most, and never
+waits. A connection comes back here only when its result was read to the end; otherwise it is
+discarded.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 from sqlalchemy import event, exc
 from sqlalchemy.pool import QueuePool
@@ -41,7 +42,7 @@ class Poolable(Protocol):
 C = TypeVar("C", bound=Poolable)
 
 
-class Pool:
+class Pool(Generic[C]):
     """At most `size` connections, handed out for one query (or one snapshot) at a time.
 
     Args:

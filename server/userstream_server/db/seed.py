@@ -1,4 +1,4 @@
-"""Filling `user_data`: from a CSV file as it streams, from made-up users, or from the sample that ships with the package."""
+"""Filling `user_data`: from a CSV file as it streams, from made-up users, or from the sample."""
 
 import csv
 import os
@@ -16,7 +16,14 @@ from userstream_server.db.synthetic import KeyKind, synthetic_users
 from userstream_server.db.url import DatabaseUrl
 from userstream_server.db.writers import open_writer
 
-__all__ = ["SeedReport", "ensure_embedded", "seed_csv", "seed_sample", "seed_synthetic", "seed_users"]
+__all__ = [
+    "SeedReport",
+    "ensure_embedded",
+    "seed_csv",
+    "seed_sample",
+    "seed_synthetic",
+    "seed_users",
+]
 
 _TRANSACTION_ROWS = 10_000
 Progress = Callable[[int], None]
@@ -41,7 +48,11 @@ class SeedReport:
 
 
 def seed_csv(
-    url: DatabaseUrl, path: Path, *, rejects: Path | None = None, progress: Progress = lambda _: None
+    url: DatabaseUrl,
+    path: Path,
+    *,
+    rejects: Path | None = None,
+    progress: Progress = lambda _: None,
 ) -> SeedReport:
     """Add the users of a CSV file of any size; see `csv_users.read_users` for its format.
 
@@ -74,7 +85,9 @@ def seed_synthetic(
     progress: Progress = lambda _: None,
 ) -> SeedReport:
     """Add made-up users; see `synthetic.synthetic_users`. Raises UserStreamError."""
-    return seed_users(url, synthetic_users(rows, random_seed=random_seed, key_kind=key_kind), progress)
+    return seed_users(
+        url, synthetic_users(rows, random_seed=random_seed, key_kind=key_kind), progress
+    )
 
 
 def seed_sample(url: DatabaseUrl) -> SeedReport:

@@ -1,6 +1,7 @@
 """All SQL that reads. Values are always parameters; the texts are put together from constants.
 
-Each function returns a `Query` for either database. They differ in few words, which a `Dialect` holds.
+Each function returns a `Query` for either database. They differ in few words, which a `Dialect`
+holds.
 """
 
 from collections.abc import Callable

@@ -67,7 +67,7 @@ class _Session:
 
     dialect: Dialect = SQLITE
 
-    def __init__(self, pool: Pool, limits: CallLimits) -> None:
+    def __init__(self, pool: Pool[_Connection], limits: CallLimits) -> None:
         self._pool = pool
         self._limits = limits
         self._held: _Connection | None = None
@@ -183,7 +183,8 @@ def translated(error: sqlite3.Error) -> UserStreamError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_INTERRUPT:
         return DeadlineError(
-            "QUERY_TIME_LIMIT", "A query took longer than the call's deadline or the server's limit."
+            "QUERY_TIME_LIMIT",
+            "A query took longer than the call's deadline or the server's limit.",
         )
     if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY}:
         return UnavailableError(

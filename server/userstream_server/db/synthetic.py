@@ -11,14 +11,16 @@ __all__ = ["KEY_KINDS", "KeyKind", "synthetic_users"]
 KeyKind = Literal["uuid4", "uuid7", "sequential", "skewed"]
 KEY_KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 
-_FIRST = (
-    "Ada Amina Anne-Marie Björn Chidi Chloé Đorđe Elif Fatou Françoise Grace Håkon Ingrid Jürgen Kwame Lakshmi Łukasz"
-    " María Mbali Ngozi Noor Oluwaseun Paweł Priya Quinn Rahel Søren Tamás Uma Víctor Wangari Xavier Yuki Zoë"
-).split() + ["李娜", "Νίκος", "Мария", "يوسف", "さくら", "Seán"]
-_LAST = (
-    "Abebe Adeyemi Brontë Castillo D'Angelo Dvořák Eze Fernández García Haddad Ivanova Jensen Kowalska Lindqvist Mbeki"
-    " Müller Nguyễn O'Brien Okonkwo Øster Papadopoulou Quispe Rossi Şahin Tanaka Ünal Van-der-Berg Wójcik Yılmaz Zhang"
-).split()
+_FIRST = """
+    Ada Amina Anne-Marie Björn Chidi Chloé Đorđe Elif Fatou Françoise Grace Håkon Ingrid Jürgen Kwame
+    Lakshmi Łukasz María Mbali Ngozi Noor Oluwaseun Paweł Priya Quinn Rahel Søren Tamás Uma Víctor
+    Wangari Xavier Yuki Zoë 李娜 Νίκος Мария يوسف さくら Seán
+""".split()
+_LAST = """
+    Abebe Adeyemi Brontë Castillo D'Angelo Dvořák Eze Fernández García Haddad Ivanova Jensen Kowalska
+    Lindqvist Mbeki Müller Nguyễn O'Brien Okonkwo Øster Papadopoulou Quispe Rossi Şahin Tanaka Ünal
+    Van-der-Berg Wójcik Yılmaz Zhang
+""".split()
 _DOMAINS = ("example.com", "example.org", "example.net", "mail.example.com")
 _MAX_AGE = 120
 
@@ -31,8 +33,8 @@ def synthetic_users(
     Args:
         rows: How many.
         random_seed: The same seed gives the same users.
-        key_kind: `uuid4` is random, `uuid7` begins with a time, `sequential` counts, `skewed` has nine in ten keys in one
-            thousandth of the key space.
+        key_kind: `uuid4` is random, `uuid7` begins with a time, `sequential` counts, `skewed` has
+            nine in ten keys in one thousandth of the key space.
     """
     random = Random(random_seed)  # noqa: S311 - made-up data, no secrets
     key = _KEYS[key_kind]

@@ -1,7 +1,7 @@
 """A database's address as one line of text, taken apart.
 
-    sqlite:///relative.db    sqlite:////absolute.db
-    mysql://user:password@host[:port][,host2[:port]…]/database[?tls=required&tls_ca=FILE]
+sqlite:///relative.db    sqlite:////absolute.db
+mysql://user:password@host[:port][,host2[:port]…]/database[?tls=required&tls_ca=FILE]
 """
 
 from dataclasses import dataclass, field
@@ -57,7 +57,9 @@ class DatabaseUrl:
             raise ValueError(f"is no URL; it {_TAKES}")
         if scheme == "sqlite":
             if not rest.startswith("/") or rest == "/":
-                raise ValueError("names no SQLite file; it takes sqlite:///relative.db or sqlite:////absolute.db")
+                raise ValueError(
+                    "names no SQLite file; it takes sqlite:///relative.db or sqlite:////absolute.db"
+                )
             return cls("sqlite", path=Path(unquote(rest[1:])))
         if scheme in {"mysql", "mariadb"}:
             return cls._parse_mysql(rest)
@@ -68,7 +70,9 @@ class DatabaseUrl:
         place, _, query = rest.partition("?")
         account, at, where = place.rpartition("@")
         if not at or not account:
-            raise ValueError(f"names no user (percent-encode an @ or / in the password); it {_TAKES}")
+            raise ValueError(
+                f"names no user (percent-encode an @ or / in the password); it {_TAKES}"
+            )
         user, _, password = account.partition(":")
         hosts, _, database = where.partition("/")
         options = _options(query)
@@ -100,14 +104,18 @@ def _host(text: str) -> tuple[str, int]:
     else:
         host, _, port = text.partition(":")
     if not host or (port and not (port.isdigit() and 0 < int(port) < 65_536)):
-        raise ValueError("has a host or port that cannot be understood; it takes host[:port][,host2[:port]]")
+        raise ValueError(
+            "has a host or port that cannot be understood; it takes host[:port][,host2[:port]]"
+        )
     return host, int(port) if port else _DEFAULT_PORT
 
 
 def _options(query: str) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
     if unknown := sorted(set(options) - _OPTIONS):
-        raise ValueError(f"has unknown options {', '.join(unknown)}; it takes {', '.join(sorted(_OPTIONS))}")
+        raise ValueError(
+            f"has unknown options {', '.join(unknown)}; it takes {', '.join(sorted(_OPTIONS))}"
+        )
     if options.get("tls", "off") not in {"required", "off"}:
         raise ValueError("has a tls option that is neither required nor off")
     return options

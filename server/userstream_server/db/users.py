@@ -6,18 +6,18 @@
     for page in users.lazy_paginate(page_size=100): ...
     average = sum(users.stream_user_ages()) / ...
 
-All read in ascending order of user_id and keep one chunk in memory, never the table. `convert` says what a user is on its
-way out: a decoded `UserRow` unless the caller wants the bytes for the wire.
+All read in ascending order of user_id and keep one chunk in memory, never the table. `convert` says
+what a user is on its way out: a decoded `UserRow` unless the caller wants the bytes for the wire.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from userstream_server.db.chunks import ChunkSizes, Convert, read_chunk, read_chunks
 from userstream_server.db.database import Session
-from userstream_server.db.rows import UserRow, decode_ages, decode_users
+from userstream_server.db.rows import decode_ages, decode_users
 from userstream_server.db.scan import Scan, UserFilter
 from userstream_server.db.sql import ages_query, boundary_query, count_query
 
@@ -126,7 +126,10 @@ class Users:
             scan, offset = scan.beginning_after(last_key), 0
 
     def stream_user_ages(
-        self, scan: Scan = _EVERYONE, *, convert: Callable[[Sequence[Any]], Sequence[Any]] = decode_ages
+        self,
+        scan: Scan = _EVERYONE,
+        *,
+        convert: Callable[[Sequence[Any]], Sequence[Any]] = decode_ages,
     ) -> Generator[Any]:
         """Yield the ages of a scan's users, in no order; only that column travels.
 

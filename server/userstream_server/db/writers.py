@@ -9,7 +9,6 @@ from typing import Protocol
 
 from userstream_server.db.rows import UserRow
 from userstream_server.db.url import DatabaseUrl
-from userstream_server.errors import UserStreamError
 
 __all__ = ["Writer", "open_writer"]
 

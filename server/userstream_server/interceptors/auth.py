@@ -16,7 +16,9 @@ __all__ = ["AuthInterceptor", "AuthTokens"]
 
 
 class AuthTokens:
-    """The tokens of a file, one a line; several at once allow rotation. Empty lines and `#` comments are skipped.
+    """The tokens of a file, one a line; several at once allow rotation.
+
+    Empty lines and lines that begin with # are skipped.
 
     Args:
         path: The file.

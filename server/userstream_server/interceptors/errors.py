@@ -28,7 +28,7 @@ class ErrorInterceptor(SurroundingInterceptor):
             _note(error)
             context.abort_with_status(status_of(error))
         except Exception as error:
-            if context.code() is not None:  # aborted further in, by a library's own servicer
+            if context.code() is not None:  # type: ignore[attr-defined]  # aborted by a library's servicer
                 raise
             _log.error("defect", error=type(error).__name__, where=_where(error))
             _note(internal := InternalError())

@@ -32,7 +32,8 @@ class LimitInterceptor(SurroundingInterceptor):
         """See the base class."""
         if not self._free.acquire(blocking=False):
             raise OverloadedError(
-                "TOO_MANY_CALLS", "This server has as many calls as it takes. Try again, or another one."
+                "TOO_MANY_CALLS",
+                "This server has as many calls as it takes. Try again, or another one.",
             )
         try:
             yield

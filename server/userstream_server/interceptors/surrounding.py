@@ -1,7 +1,8 @@
 """A server interceptor as a context manager around the whole call, stream and all.
 
-gRPC's own interceptors run before the handler, under the server's lock; what happens inside a stream passes them by. This one
-wraps the handler's behaviour, so that its block is open from the request to the last message.
+gRPC's own interceptors run before the handler, under the server's lock; what happens inside a
+stream passes them by. This one wraps the handler's behaviour, so that its block is open from the
+request to the last message.
 """
 
 from abc import abstractmethod
@@ -16,6 +17,7 @@ __all__ = ["HEALTH", "REFLECTION", "SurroundingInterceptor"]
 HEALTH = "/grpc.health.v1.Health/"
 REFLECTION = "/grpc.reflection."
 
+Handler = grpc.RpcMethodHandler[Any, Any]
 Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 
 
@@ -32,9 +34,9 @@ class SurroundingInterceptor(grpc.ServerInterceptor):
 
     def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler | None],
+        continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler | None:
+    ) -> Handler | None:
         """Wrap the handler; see `grpc.ServerInterceptor`."""
         handler = continuation(handler_call_details)
         method = handler_call_details.method

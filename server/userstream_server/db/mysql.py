@@ -31,7 +31,7 @@ class _Connection:
         self._raw, self.address = connect_any(options, addresses)
         self._pure = options.use_pure
         self.thread_id = int(self._raw.connection_id)
-        self.is_mariadb = "mariadb" in self._raw.get_server_info().lower()
+        self.is_mariadb = "mariadb" in self._raw.server_info.lower()
         self.used_at = monotonic()
         self.reusable = True
         self.unread = False
@@ -39,13 +39,12 @@ class _Connection:
     def blocks(self, text: str, parameters: tuple[object, ...] = ()) -> Generator[list[Any]]:
         """Run a statement and yield its rows in blocks of tuples of bytes."""
         with _translated():
-            cursor = self._raw.cursor(raw=True)
-            cursor.execute(text, parameters)
+            take = self._run_pure(text, parameters) if self._pure else self._run(text, parameters)
             self.unread = True
-            take = self._take_pure(cursor) if self._pure else self._take_quickly()
             while block := list(islice(take, BLOCK_ROWS)):
                 yield block
-            self._raw.free_result()
+            if not self._pure:
+                self._raw.free_result()
             self.unread = False
 
     def execute(self, text: str) -> None:
@@ -66,14 +65,19 @@ class _Connection:
         with suppress(*DRIVER_ERRORS):
             self._raw.close()
 
-    def _take_quickly(self) -> Iterator[Any]:
-        """Iterate over the rows without a single Python frame in between."""
+    def _run(self, text: str, parameters: tuple[object, ...]) -> Iterator[Any]:
+        """Run a statement; return its rows without a single Python frame in between."""
+        # Not through a cursor: making one asks the server first whether it still lives.
+        quoted = tuple(self._raw.prepare_for_mysql(parameters)) if parameters else ()
+        self._raw.cmd_query(text.encode() % quoted if quoted else text.encode(), raw=True)
         return iter(self._raw._cmysql.fetch_row, None)
 
-    @staticmethod
-    def _take_pure(cursor: Any) -> Iterator[Any]:
-        for row in cursor:
-            yield tuple(map(bytes, row))
+    def _run_pure(self, text: str, parameters: tuple[object, ...]) -> Iterator[Any]:
+        """Do the same without the C extension."""
+        cursor = self._raw.cursor(raw=True)
+        cursor.execute(text, parameters)
+        # This side hands out bytearrays, and None for NULL, which only EXPLAIN has here.
+        return (tuple(v if v is None else bytes(v) for v in row) for row in cursor)
 
 
 class _Session:
@@ -131,9 +135,7 @@ class _Session:
     def _running(self) -> Iterator[_Connection]:
         """Take a connection for one query, open to `interrupt` meanwhile."""
         with ExitStack() as stack:
-            connection = self._held or stack.enter_context(
-                self._database.pool.connection()
-            )
+            connection = self._held or stack.enter_context(self._database.pool.connection())
             with self._lock:
                 self._limits.check_cancelled()
                 self._current = connection

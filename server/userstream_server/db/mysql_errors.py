@@ -17,6 +17,8 @@ from userstream_server.errors import (
 
 __all__ = ["translate"]
 
+_NO_NUMBER = -1
+"""What the driver gives where it noticed by itself that its connection is gone."""
 _GONE = "The database connection was lost. Try again; a stream goes on from its last resume_token."
 
 
@@ -81,6 +83,7 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
     # Interrupted by KILL QUERY from elsewhere, or at the database's own wish.
     _killed: (1317, 1927, 3169),
     _unavailable: (
+        _NO_NUMBER,
         1053,
         1077,
         1079,
@@ -133,5 +136,5 @@ _BY_NUMBER = {number: make for make, numbers in _TABLE.items() for number in num
 
 def translate(number: int | None) -> UserStreamError:
     """Return the domain error for a driver's error number; an unknown one is a defect."""
-    make = _BY_NUMBER.get(number or 0)
+    make = _BY_NUMBER.get(number or _NO_NUMBER)
     return make() if make else InternalError("DATABASE_ERROR")

@@ -1,0 +1,89 @@
+"""Messages grow, the last one is known, and the account is exact."""
+
+from zlib import crc32
+
+from hypothesis import given
+from hypothesis import strategies as st
+from userstream.v1 import user_service_pb2 as pb
+from userstream_server import validation, wire
+from userstream_server.pack import Ledger, mark_last, pack
+
+KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
+USERS = wire.encode_users([(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS])
+
+
+def test_the_first_message_holds_one_user_and_later_ones_more() -> None:
+    """Sizes go 1, 4, 16, … up to the bound in bytes."""
+    sizes = [len(batch) for batch in pack(iter(USERS), message_bytes=16_384, max_users=0)]
+
+    assert sizes[:4] == [1, 4, 16, 64]
+    assert max(sizes) == 16_384 // len(USERS[0])
+    assert len(USERS) == sum(sizes)
+
+
+def test_users_per_message_are_bounded() -> None:
+    """max_users bounds every message."""
+    assert {1} == {len(batch) for batch in pack(iter(USERS), message_bytes=65_536, max_users=1)}
+    assert max(len(batch) for batch in pack(iter(USERS), message_bytes=65_536, max_users=7)) == 7
+
+
+@given(st.lists(st.integers()))
+def test_mark_last(items: list[int]) -> None:
+    """Exactly the last item is marked."""
+    marked = list(mark_last(items))
+
+    assert items == [item for item, _ in marked]
+    assert [False] * (len(items) - 1) + [True] * bool(items) == [last for _, last in marked]
+
+
+def messages(request: pb.StreamUsersRequest, users: list[bytes]) -> list[pb.StreamUsersResponse]:
+    plan = validation.check_stream_users(request)
+    ledger = Ledger(plan, pb.StreamUsersResponse, lambda _: 123_456)
+    batches = pack(iter(users), message_bytes=16_384, max_users=plan.message_users)
+    return [pb.StreamUsersResponse.FromString(raw) for raw in ledger.messages(batches)]
+
+
+def test_the_account_adds_up() -> None:
+    """Tokens are in each message, the receipt in the last alone, with the right count and CRC."""
+    sent = messages(pb.StreamUsersRequest(), USERS)
+
+    assert [*KEYS] == [user.user_id for message in sent for user in message.users]
+    assert all(message.resume_token for message in sent)
+    assert [False] * (len(sent) - 1) + [True] == [m.HasField("receipt") for m in sent]
+    assert (len(KEYS), crc32("".join(KEYS).encode())) == (
+        sent[-1].receipt.user_count,
+        sent[-1].receipt.user_id_crc32,
+    )
+
+
+def test_progress_never_goes_back() -> None:
+    """users_sent and fraction rise; fraction is 1 in the last message only."""
+    progress = [message.progress for message in messages(pb.StreamUsersRequest(), USERS)]
+
+    assert sorted(p.users_sent for p in progress) == [p.users_sent for p in progress]
+    assert sorted(p.fraction for p in progress) == [p.fraction for p in progress]
+    assert [1.0] == [p.fraction for p in progress if p.fraction >= 1]
+
+
+def test_going_on_after_any_message_gives_the_same_receipt() -> None:
+    """From each message's token, the rest leads to the same count and CRC, and says it was resumed."""
+    sent = messages(pb.StreamUsersRequest(max_users_per_message=97), USERS[:1000])
+    done = 0
+    for message in sent:
+        done += len(message.users)
+        again = messages(pb.StreamUsersRequest(resume_token=message.resume_token), USERS[done:1000])
+
+        assert sent[-1].receipt.user_id_crc32 == again[-1].receipt.user_id_crc32
+        assert again[-1].receipt.user_count == 1000
+        assert again[-1].receipt.resumed_count == 1
+
+
+def test_an_empty_stream_has_a_receipt() -> None:
+    """No users: one message with a receipt of zero."""
+    (only,) = messages(pb.StreamUsersRequest(), [])
+
+    assert (0, 0, 1.0) == (
+        only.receipt.user_count,
+        only.receipt.user_id_crc32,
+        only.progress.fraction,
+    )

@@ -1,0 +1,103 @@
+"""The bytes we write are the bytes protobuf writes."""
+
+from zlib import crc32
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from userstream.v1 import user_service_pb2 as pb
+from userstream_server import wire
+from userstream_server.db.rows import RawRow
+
+AGE_MAX = 9_999_999_999
+KEY = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
+users = st.tuples(
+    st.uuids().map(str),
+    st.text(max_size=300),
+    st.text(max_size=300),
+    st.integers(-AGE_MAX, AGE_MAX),
+)
+
+
+def raw(user: tuple[str, str, str, int]) -> RawRow:
+    user_id, name, email, age = user
+    return user_id.encode(), name.encode(), email.encode(), str(age).encode()
+
+
+def expected(rows: list[tuple[str, str, str, int]]) -> bytes:
+    """Let protobuf itself serialise the users."""
+    response = pb.StreamUsersResponse()
+    for user_id, name, email, age in rows:
+        response.users.add(user_id=user_id, name=name, email=email, age=age)
+    return response.SerializeToString()
+
+
+@given(st.lists(users, max_size=20))
+def test_any_users(rows: list[tuple[str, str, str, int]]) -> None:
+    """Any users, emoji and NULs among them, are encoded as protobuf encodes them."""
+    encoded = wire.encode_users([raw(row) for row in rows])
+
+    assert expected(rows) == b"".join(encoded)
+
+
+@pytest.mark.parametrize("text", ["a", "\0", "é", "🌻"])
+def test_every_length(text: str) -> None:
+    """Every length from 0 to 2,100 characters, across each border of the varints, in both text fields."""
+    rows = [(KEY, text * n, text * (2100 - n), 25) for n in range(2101)]
+
+    assert expected(rows) == b"".join(wire.encode_users([raw(row) for row in rows]))
+
+
+def test_lengths_beyond_any_column() -> None:
+    """Texts of tens of thousands of bytes still get the right prefixes."""
+    rows = [(KEY, "x" * n, "y" * n, 1) for n in (16_383, 16_384, 40_000, 2_097_152)]
+
+    assert expected(rows) == b"".join(wire.encode_users([raw(row) for row in rows]))
+
+
+def test_every_border_of_an_age() -> None:
+    """Ages from the least to the largest DECIMAL(10,0), at each border of the varints."""
+    borders = {
+        sign * (2**bits + near) for bits in range(34) for near in (-1, 0, 1) for sign in (1, -1)
+    }
+    ages = sorted(age for age in borders if abs(age) <= AGE_MAX) + [AGE_MAX, -AGE_MAX, 0]
+    rows = [(KEY, "n", "e", age) for age in ages]
+
+    assert expected(rows) == b"".join(wire.encode_users([raw(row) for row in rows]))
+
+
+def test_more_ages_than_are_remembered() -> None:
+    """The table of ready ages is bounded, and ages beyond it come out right."""
+    rows = [(KEY, "n", "e", age) for age in range(10_000)]
+
+    assert expected(rows) == b"".join(wire.encode_users([raw(row) for row in rows]))
+    assert len(wire._age_field) <= 4096
+
+
+@given(st.lists(users, min_size=1, max_size=20), st.integers(0, 2**32 - 1))
+def test_user_ids_of_encoded_users(rows: list[tuple[str, str, str, int]], crc: int) -> None:
+    """CRC and last user_id are read out of encoded users of any length."""
+    encoded = wire.encode_users([raw(row) for row in rows])
+
+    assert crc32("".join(row[0] for row in rows).encode(), crc) == wire.user_ids_crc32(encoded, crc)
+    assert rows[-1][0] == wire.last_user_id(encoded)
+
+
+@given(st.text(st.characters(codec="ascii", exclude_characters="\0"), min_size=1, max_size=300))
+def test_user_ids_of_other_lengths(user_id: str) -> None:
+    """A user_id need not have 36 characters."""
+    encoded = wire.encode_users([(user_id.encode(), b"n" * 36, b"e", b"1")])
+
+    assert user_id == wire.last_user_id(encoded)
+    assert crc32(user_id.encode()) == wire.user_ids_crc32(encoded)
+
+
+def test_a_whole_message() -> None:
+    """Users and the other fields together are what protobuf would have written."""
+    rows = [(KEY, "Ada", "ada@example.com", 36)]
+    whole = pb.StreamUsersResponse.FromString(expected(rows))
+    whole.resume_token = "t"
+    whole.receipt.user_count = 1
+    rest = pb.StreamUsersResponse(resume_token="t", receipt=pb.StreamReceipt(user_count=1))
+
+    assert whole.SerializeToString() == wire.message(wire.encode_users([raw(rows[0])]), rest)

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from userstream_server.db.rows import UserRow
 from userstream_server.db.seed import seed_users
 from userstream_server.db.synthetic import synthetic_users
 from userstream_server.db.url import DatabaseUrl
-from userstream_testing.admin import admin_connection
+from userstream_testing.admin import execute
 from userstream_testing.mysql_server import PrivateServer
 from userstream_testing.server_process import ServerProcess
 
@@ -29,25 +29,33 @@ def mysql_url() -> Iterator[str]:
         yield server.url
 
 
-@pytest.fixture
-def mysql_database(mysql_url: str) -> Iterator[str]:
-    """Yield the URL of a database with a name of its own, dropped afterwards."""
+@contextmanager
+def fresh_database(engine: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Yield the URL of an empty database with a name of its own, dropped afterwards."""
+    if engine == "sqlite":
+        yield f"sqlite:///{folder}/users.db"
+        return
+    mysql: str = request.getfixturevalue("mysql_url")
     name = f"userstream_test_{secrets.token_hex(6)}"
-    yield f"{mysql_url}/{name}"
-    with closing(admin_connection(mysql_url)) as connection, connection.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+    yield f"{mysql}/{name}"
+    execute(mysql, f"DROP DATABASE IF EXISTS {name}")
+
+
+@pytest.fixture
+def mysql_database(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Yield the URL of an empty MySQL database of the test's own."""
+    with fresh_database("mysql", tmp_path, request) as url:
+        yield url
 
 
 @pytest.fixture(params=ENGINES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the URL of an empty database, on each engine in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/users.db"
-    url: str = request.getfixturevalue("mysql_database")
-    return url
+def database_url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Yield the URL of an empty database of the test's own, on each engine in turn."""
+    with fresh_database(request.param, tmp_path, request) as url:
+        yield url
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def users() -> list[UserRow]:
     """Return 1,234 made-up users in key order."""
     return sorted(synthetic_users(1234, random_seed=7))
@@ -55,13 +63,34 @@ def users() -> list[UserRow]:
 
 @pytest.fixture
 def seeded_url(database_url: str, users: list[UserRow]) -> str:
-    """Return the URL of a database that holds `users`, on each engine in turn."""
+    """Return the URL of a database of the test's own that holds `users`, on each engine in turn."""
     seed_users(DatabaseUrl.parse(database_url), users)
     return database_url
 
 
+@pytest.fixture(scope="session", params=ENGINES)
+def shared_url(
+    users: list[UserRow], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """Yield the URL of a database with `users` that tests only read, on each engine in turn."""
+    folder = tmp_path_factory.mktemp("shared")
+    with fresh_database(request.param, folder, request) as url:
+        seed_users(DatabaseUrl.parse(url), users)
+        yield url
+
+
 @pytest.fixture
 def server(seeded_url: str, tmp_path: Path) -> Iterator[ServerProcess]:
-    """Yield a real server process over `seeded_url`."""
+    """Yield a real server process of the test's own over `seeded_url`."""
     with ServerProcess({"USERSTREAM_DATABASE_URL": seeded_url}, folder=tmp_path) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def shared_server(
+    shared_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """Yield a real server process over `shared_url`, for tests that change nothing."""
+    folder = tmp_path_factory.mktemp("server")
+    with ServerProcess({"USERSTREAM_DATABASE_URL": shared_url}, folder=folder) as process:
         yield process

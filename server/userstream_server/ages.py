@@ -59,16 +59,20 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
     """
     position, scan = plan.position, plan.scan
     said_at = monotonic()
-    while (end := users.boundary(scan, _RANGE_USERS)) is not None:
-        position = _advance(position, _count(users, replace(scan, up_to=end)), end)
-        scan = scan.beginning_after(end)
-        if monotonic() - said_at >= _INTERVAL_SECONDS:
+    is_last = False
+    while not is_last:
+        end = users.boundary(scan, _RANGE_USERS)
+        if is_last := end is None:
+            end = users.last_key(scan)
+        if end is not None:
+            position = _advance(position, _count(users, replace(scan, up_to=end)), end)
+            scan = scan.beginning_after(end)
+        if not is_last and monotonic() - said_at >= _INTERVAL_SECONDS:
             if not position.estimated_users:
                 left = users.estimate(scan)
                 position = replace(position, estimated_users=position.user_count + left)
             yield _running(plan, position, final=False)
             said_at = monotonic()
-    position = _advance(position, _count(users, scan), scan.after)
     yield _running(plan, position, final=True)
 
 
@@ -95,7 +99,7 @@ def _age_sum(counts: Counter[int], so_far: int = 0) -> int:
     return total
 
 
-def _advance(position: Position, counts: Counter[int], after: str | None) -> Position:
+def _advance(position: Position, counts: Counter[int], after: str) -> Position:
     return replace(
         position,
         after=after,

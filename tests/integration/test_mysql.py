@@ -170,7 +170,7 @@ def test_the_session_cannot_write(database: MySQLDatabase, seeded: str) -> None:
     assert execute(seeded, "SELECT COUNT(*) FROM user_data") == [(5000,)]
 
 
-def test_keyset_queries_use_the_primary_key(database: MySQLDatabase, seeded: str) -> None:
+def test_keyset_queries_use_the_primary_key(seeded: str) -> None:
     """The chunk query is a range over the primary key: no sort, no full scan."""
     ((version,),) = execute(seeded, "SELECT VERSION()")
     is_mariadb = "MariaDB" in version

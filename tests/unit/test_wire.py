@@ -60,7 +60,7 @@ def test_every_border_of_an_age() -> None:
     borders = {
         sign * (2**bits + near) for bits in range(34) for near in (-1, 0, 1) for sign in (1, -1)
     }
-    ages = sorted(age for age in borders if abs(age) <= AGE_MAX) + [AGE_MAX, -AGE_MAX, 0]
+    ages = [*sorted(age for age in borders if abs(age) <= AGE_MAX), AGE_MAX, -AGE_MAX, 0]
     rows = [(KEY, "n", "e", age) for age in ages]
 
     assert expected(rows) == b"".join(wire.encode_users([raw(row) for row in rows]))

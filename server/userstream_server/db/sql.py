@@ -20,6 +20,7 @@ __all__ = [
     "ages_query",
     "boundary_query",
     "count_query",
+    "last_key_query",
     "users_query",
 ]
 
@@ -106,6 +107,12 @@ def boundary_query(dialect: Dialect, scan: Scan, *, users: int) -> Query:
         f"SELECT user_id FROM user_data{where} ORDER BY user_id LIMIT 1 OFFSET {int(users) - 1}",
         parameters,
     )
+
+
+def last_key_query(dialect: Dialect, scan: Scan) -> Query:
+    """Select the user_id of the scan's last user, if there is one."""
+    where, parameters = _where(dialect, scan)
+    return Query(f"SELECT user_id FROM user_data{where} ORDER BY user_id DESC LIMIT 1", parameters)
 
 
 def count_query(dialect: Dialect, scan: Scan) -> Query:

@@ -19,7 +19,7 @@ from userstream_server.db.chunks import ChunkSizes, Convert, read_chunk, read_ch
 from userstream_server.db.database import Session
 from userstream_server.db.rows import decode_ages, decode_users
 from userstream_server.db.scan import Scan, UserFilter
-from userstream_server.db.sql import ages_query, boundary_query, count_query
+from userstream_server.db.sql import ages_query, boundary_query, count_query, last_key_query
 
 __all__ = ["DEFAULT_BATCH_AGE_OVER", "Page", "Users"]
 
@@ -142,6 +142,10 @@ class Users:
     def boundary(self, scan: Scan, users: int) -> str | None:
         """Return the user_id of the scan's `users`-th user (from 1); None when it has fewer."""
         return self._text(boundary_query(self._session.dialect, scan, users=users))
+
+    def last_key(self, scan: Scan) -> str | None:
+        """Return the user_id of the scan's last user; None when it has none."""
+        return self._text(last_key_query(self._session.dialect, scan))
 
     def count(self, scan: Scan = _EVERYONE) -> int:
         """Count a scan's users exactly; the database reads the whole range for it."""

@@ -8,7 +8,7 @@ request to the last message.
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -17,7 +17,7 @@ __all__ = ["HEALTH", "REFLECTION", "SurroundingInterceptor"]
 HEALTH = "/grpc.health.v1.Health/"
 REFLECTION = "/grpc.reflection."
 
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in its types only
 Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 
 
@@ -34,9 +34,9 @@ class SurroundingInterceptor(grpc.ServerInterceptor):
 
     def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
+        continuation: Callable[[grpc.HandlerCallDetails], "Handler | None"],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
+    ) -> "Handler | None":
         """Wrap the handler; see `grpc.ServerInterceptor`."""
         handler = continuation(handler_call_details)
         method = handler_call_details.method

@@ -1,0 +1,62 @@
+"""Calling the service with the generated stubs alone: no code of our client."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from userstream.v1.user_service_pb2_grpc import UserServiceStub
+
+__all__ = ["RichError", "rich_error", "stub_for"]
+
+OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
+
+
+@contextmanager
+def stub_for(target: str) -> Iterator[Any]:
+    """Yield a stub for a server, its channel closed afterwards."""
+    with grpc.insecure_channel(target, options=OPTIONS) as channel:
+        yield UserServiceStub(channel)
+
+
+class RichError:
+    """A failed call's status with its details.
+
+    Attributes:
+        code: The status code.
+        message: Its text.
+        info: ErrorInfo.
+        fields: The fields that BadRequest names.
+        retry_seconds: RetryInfo's delay; None without one.
+    """
+
+    def __init__(self, error: grpc.RpcError) -> None:
+        """Take the details apart."""
+        self.code = error.code()
+        self.message = error.details() or ""
+        self.info = error_details_pb2.ErrorInfo()
+        self.fields: list[str] = []
+        self.retry_seconds: float | None = None
+        status = rpc_status.from_call(error)
+        for detail in status.details if status else []:
+            if detail.Is(self.info.DESCRIPTOR):
+                detail.Unpack(self.info)
+            elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+                bad = error_details_pb2.BadRequest()
+                detail.Unpack(bad)
+                self.fields = [violation.field for violation in bad.field_violations]
+            elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+                retry = error_details_pb2.RetryInfo()
+                detail.Unpack(retry)
+                self.retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
+
+
+def rich_error(call: Any) -> RichError:
+    """Run a call that must fail to its end; return its error."""
+    try:
+        list(call()) if callable(call) else list(call)
+    except grpc.RpcError as error:
+        return RichError(error)
+    raise AssertionError("the call did not fail")

@@ -1,5 +1,6 @@
 """`userstream-server`: settings, logs, database, server, signals. Wiring only."""
 
+import os
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from userstream_server.db.seed import ensure_embedded
 from userstream_server.errors import UnavailableError, UserStreamError
 from userstream_server.logs import configure_logs
 from userstream_server.settings import ServerSettings, SettingsError, load_settings
+from userstream_server.workers import run_workers
 
 __all__ = ["main"]
 
@@ -28,26 +30,50 @@ def serve(
     check: Annotated[
         bool, typer.Option("--check", help="Check settings, database and table, then exit.")
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that share the port; default: USERSTREAM_WORKERS.")
+    ] = None,
+    worker: Annotated[int | None, typer.Option(hidden=True)] = None,
+    listen: Annotated[str | None, typer.Option(hidden=True)] = None,
+    health_listen: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Stream the users of a MySQL table over gRPC. Settings come from USERSTREAM_… and .env."""
-    settings = _settings()
-    configure_logs(level=settings.log_level, form=settings.log_format)
+    given = {"workers": workers, "listen": listen, "health_listen": health_listen}
+    settings = _settings({name: value for name, value in given.items() if value is not None})
+    configure_logs(level=settings.log_level, form=settings.log_format, worker=worker)
     if settings.database.engine == "sqlite":
         ensure_embedded(settings.database)
     if check:
         raise typer.Exit(_check(settings))
-    _serve(settings)
+    if settings.workers > 1 and worker is None:
+        raise typer.Exit(_supervise(settings))
+    _serve(settings, worker)
 
 
-def _serve(settings: ServerSettings) -> None:
-    """Run until SIGTERM or SIGINT."""
+def _supervise(settings: ServerSettings) -> int:
+    """Run several workers; return the exit code."""
+    try:
+        return run_workers(
+            settings.workers,
+            listen=settings.listen,
+            health_listen=settings.health_listen,
+            drain_seconds=settings.drain_seconds,
+        )
+    except OSError as error:
+        raise _failure(f"userstream-server: cannot listen: {error.strerror}", 1) from None
+
+
+def _serve(settings: ServerSettings, worker: int | None) -> None:
+    """Run until SIGTERM or SIGINT, or as a worker until the process that started it is gone."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     database = open_database(settings)
     _refuse_wrong_database(database)
+    if worker is not None:
+        threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     try:
-        server = build_server(settings, database)
+        server = build_server(settings, database, share_port=worker is not None)
     except (OSError, ValueError) as error:
         raise _failure(f"userstream-server: {error}", 1) from None
     server.start()
@@ -62,6 +88,14 @@ def _serve(settings: ServerSettings) -> None:
     server.stop(settings.drain_seconds)
     database.close()
     _log.info("stopped")
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    """Wait for the end of standard input, which the supervising process holds open while it lives."""
+    # Not through sys.stdin, whose lock this thread would still hold when the interpreter ends.
+    while os.read(0, 1024):
+        pass
+    stop.set()
 
 
 def _refuse_wrong_database(database: Database) -> None:
@@ -88,9 +122,9 @@ def _check(settings: ServerSettings) -> int:
     return 0
 
 
-def _settings() -> ServerSettings:
+def _settings(given: dict[str, object]) -> ServerSettings:
     try:
-        return load_settings()
+        return load_settings(**given)
     except SettingsError as error:
         raise _failure(str(error), 2) from None
 

@@ -20,6 +20,7 @@ from userstream_server.interceptors.auth import AuthInterceptor, AuthTokens
 from userstream_server.interceptors.errors import ErrorInterceptor
 from userstream_server.interceptors.limits import LimitInterceptor
 from userstream_server.interceptors.logging import LoggingInterceptor
+from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.service import UserService
 from userstream_server.settings import ServerSettings
 from userstream_server.tls import server_credentials
@@ -40,11 +41,17 @@ class UserStreamServer:
     """
 
     def __init__(
-        self, servers: list[grpc.Server], ports: list[int], calls: Calls, monitor: HealthMonitor
+        self,
+        servers: list[grpc.Server],
+        ports: list[int],
+        calls: Calls,
+        stalls: StallInterceptor,
+        monitor: HealthMonitor,
     ) -> None:
         """See `build_server`."""
         self._servers = servers
         self._calls = calls
+        self._stalls = stalls
         self._monitor = monitor
         self.port = ports[0]
         self.health_port = ports[1] if len(ports) > 1 else None
@@ -65,10 +72,18 @@ class UserStreamServer:
         for server in others:
             server.stop(None).wait(_STOP_SECONDS)
         self._calls.close()
+        self._stalls.close()
 
 
-def build_server(settings: ServerSettings, database: Database) -> UserStreamServer:
+def build_server(
+    settings: ServerSettings, database: Database, *, share_port: bool = False
+) -> UserStreamServer:
     """Put a server together; nothing runs yet, but its ports are taken.
+
+    Args:
+        settings: The settings.
+        database: Where the users are.
+        share_port: Let other workers listen on the same ports.
 
     Raises:
         OSError: A port is taken, or a file of certificates or tokens cannot be read.
@@ -78,10 +93,12 @@ def build_server(settings: ServerSettings, database: Database) -> UserStreamServ
     monitor = HealthMonitor(database, poll_seconds=settings.health_poll_seconds)
     sizes = ChunkSizes(max_rows=settings.chunk_rows_max)
     service = UserService(database, calls, sizes=sizes, message_bytes=settings.message_bytes)
+    stalls = StallInterceptor(settings.send_timeout_seconds)
+    options = _options(share_port=share_port)
     main = grpc.server(
         ThreadPoolExecutor(settings.streams_max + _SPARE_THREADS, thread_name_prefix="call"),
-        interceptors=_interceptors(settings),
-        options=_options(),
+        interceptors=[*_interceptors(settings), stalls],
+        options=options,
     )
     main.add_generic_rpc_handlers([_handlers(service)])
     health_pb2_grpc.add_HealthServicer_to_server(monitor.servicer, main)
@@ -90,11 +107,11 @@ def build_server(settings: ServerSettings, database: Database) -> UserStreamServ
         reflection.enable_server_reflection(names, main)
     servers, ports = [main], [_bind(main, settings.listen, settings)]
     if settings.health_listen:
-        apart = grpc.server(ThreadPoolExecutor(4, thread_name_prefix="health"), options=_options())
+        apart = grpc.server(ThreadPoolExecutor(4, thread_name_prefix="health"), options=options)
         health_pb2_grpc.add_HealthServicer_to_server(monitor.servicer, apart)
         servers.append(apart)
         ports.append(_bind(apart, settings.health_listen, None))
-    return UserStreamServer(servers, ports, calls, monitor)
+    return UserStreamServer(servers, ports, calls, stalls, monitor)
 
 
 def _interceptors(settings: ServerSettings) -> list[grpc.ServerInterceptor]:
@@ -108,10 +125,10 @@ def _interceptors(settings: ServerSettings) -> list[grpc.ServerInterceptor]:
     ]
 
 
-def _options() -> list[tuple[str, int]]:
+def _options(*, share_port: bool) -> list[tuple[str, int]]:
     return [
         # On by default, it would let a second server share the port without a word.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(share_port)),
         # Requests are small; their largest part is a token.
         ("grpc.max_receive_message_length", 64 * 1024),
     ]

@@ -2,18 +2,21 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
 __all__ = ["configure_logs"]
 
 
-def configure_logs(*, level: str, form: str) -> None:
+def configure_logs(*, level: str, form: str, worker: int | None = None) -> None:
     """Set up structlog.
 
     Args:
         level: The least level worth a line.
         form: `json` or `console`.
+        worker: This process's number among several, for every line.
     """
     renderer = (
         structlog.processors.JSONRenderer()
@@ -24,6 +27,7 @@ def configure_logs(*, level: str, form: str) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            *([] if worker is None else [_adding("worker", worker)]),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
@@ -35,3 +39,15 @@ def configure_logs(*, level: str, form: str) -> None:
     )
     # gRPC logs through logging, with what a peer sent; only that something happened is ours to say.
     logging.getLogger("grpc").setLevel(logging.CRITICAL)
+
+
+def _adding(key: str, value: object) -> structlog.types.Processor:
+    """Return a processor that puts one value on every line."""
+
+    def add(
+        _logger: object, _name: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        event[key] = value
+        return event
+
+    return add

@@ -64,8 +64,12 @@ class ServerSettings(BaseSettings):
     net_write_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     """How long MySQL keeps a result that nobody reads (its session's net_write_timeout)."""
 
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """How many server processes share the port; `--workers` goes before it."""
     streams_max: Count = 1000
     """The most calls at once; each has a thread."""
+    send_timeout_seconds: Seconds = 60.0
+    """A call whose consumer takes no message for this long is cancelled."""
     chunk_rows_max: Annotated[int, Field(ge=250, le=1_000_000)] = 20_000
     """The most rows read at once for a stream; bounds its memory (about 150 bytes a row)."""
     message_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
@@ -114,14 +118,17 @@ class ServerSettings(BaseSettings):
         return DatabaseUrl.parse(self.database_url.get_secret_value())
 
 
-def load_settings() -> ServerSettings:
+def load_settings(**overrides: object) -> ServerSettings:
     """Read the settings from the environment and `.env`.
+
+    Args:
+        overrides: Settings that go before both, as the command line gives them.
 
     Raises:
         SettingsError: One is wrong.
     """
     try:
-        return ServerSettings()
+        return ServerSettings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         # Pydantic's own text would show what was put in, and so the end of a password.
         lines = [

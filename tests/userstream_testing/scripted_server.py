@@ -106,6 +106,7 @@ class ScriptedServer:
         self.calls: list[Call] = []
         self._scripts = list(scripts)
         self._lock = threading.Lock()
+        self._hanging = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers([self._handlers()])
         address = f"127.0.0.1:{port}"
@@ -132,6 +133,11 @@ class ScriptedServer:
     def server(self) -> grpc.Server:
         """The gRPC server, for further services."""
         return self._server
+
+    def wait_until_hanging(self, timeout_seconds: float = 10) -> None:
+        """Return when a call has come to a Hang."""
+        if not self._hanging.wait(timeout_seconds):
+            raise TimeoutError
 
     def add(self, *scripts: Script) -> None:
         """Append scripts."""
@@ -175,6 +181,7 @@ class ScriptedServer:
             if isinstance(step, Fail):
                 context.abort_with_status(step.status())
             elif isinstance(step, Hang):
+                self._hanging.set()
                 call.ended.wait()
                 return
             else:

@@ -48,9 +48,9 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
             )
-        started = self._wait_for("started")
+        started = self._wait_for("workers_started" if "--workers" in arguments else "started")
         self.port = int(started["port"])
-        self.health_port: int | None = started["health_port"]
+        self.health_port: int | None = started.get("health_port")
         self.target = f"127.0.0.1:{self.port}"
 
     @property

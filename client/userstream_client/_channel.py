@@ -1,0 +1,262 @@
+"""How to reach a server: target, credentials and channel options, for both kinds of channel."""
+
+import ipaddress
+import json
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import grpc.aio
+
+from userstream_client._resume import ResumePolicy
+from userstream_client._settings import ClientSettings, SettingsError, load_settings
+from userstream_client.errors import error_from_call
+from userstream_client.models import HealthStatus
+
+__all__ = [
+    "HEALTH_NAMES",
+    "Connection",
+    "TlsOptions",
+    "connection_from",
+    "health_status_from_failure",
+    "open_aio_channel",
+    "open_channel",
+]
+
+SERVICE_NAME = "userstream.v1.UserService"
+HEALTH_NAMES = ("", SERVICE_NAME)
+_HEALTH_SECONDS = 10.0
+_MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # 10,000 users of the longest name and e-mail are about 20 MB
+_LOOPBACK_NAMES = {"localhost", "ip6-localhost"}
+
+Option = tuple[str, int | str]
+Metadata = tuple[tuple[str, str], ...]
+
+
+_OPTIONS: tuple[Option, ...] = (
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
+    # A peer that vanished without a word is noticed after 30 + 10 seconds.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # A server that restarts is found again soon; the default backs off to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # Resuming is done here, with tokens; gRPC's own retries stop at the first message.
+    ("grpc.enable_retries", 0),
+)
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": SERVICE_NAME},
+}
+_BALANCING: tuple[Option, ...] = (("grpc.service_config", json.dumps(_SERVICE_CONFIG)),)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """How to verify the server, and how to show who this client is.
+
+    Attributes:
+        ca: PEM file with the authorities that may vouch for the server; None for the system's.
+        client_cert: PEM file with this client's certificate chain (mutual TLS).
+        client_key: PEM file with its key.
+        server_name: The name in the server's certificate, where it is not the target's.
+    """
+
+    ca: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Everything a client needs to call, checked.
+
+    Attributes:
+        target: As gRPC takes it.
+        credentials: None for plaintext.
+        options: Channel options.
+        balancing: Further ones for a target of several addresses; empty for one.
+        metadata: Sent with every call; holds the token, so it is never shown.
+        timeout_seconds: The limit of a whole call; None for none.
+        attempt_timeout_seconds: The longest wait for a message.
+        resume: How to go on; None for not at all.
+    """
+
+    target: str
+    credentials: grpc.ChannelCredentials | None
+    options: tuple[Option, ...]
+    balancing: tuple[Option, ...]
+    metadata: Metadata = field(repr=False)
+    timeout_seconds: float | None
+    attempt_timeout_seconds: float
+    resume: ResumePolicy | None
+
+    @property
+    def health_timeout_seconds(self) -> float:
+        """The limit of a question after health."""
+        return min(self.timeout_seconds or _HEALTH_SECONDS, self.attempt_timeout_seconds)
+
+    def options_for(self, *, balanced: bool) -> list[Option]:
+        """Return the channel options.
+
+        A balanced channel does not call a server that is not SERVING, so it cannot ask after health.
+        """
+        return [*self.options, *(self.balancing if balanced else ())]
+
+
+def open_channel(connection: Connection, *, balanced: bool = True) -> grpc.Channel:
+    """Open a channel for the sync client; it connects at the first call."""
+    options = connection.options_for(balanced=balanced)
+    if connection.credentials is None:
+        return grpc.insecure_channel(connection.target, options)
+    return grpc.secure_channel(connection.target, connection.credentials, options)
+
+
+def open_aio_channel(connection: Connection, *, balanced: bool = True) -> grpc.aio.Channel:
+    """Open a channel for the asyncio client; see `open_channel`."""
+    options = connection.options_for(balanced=balanced)
+    if connection.credentials is None:
+        return grpc.aio.insecure_channel(connection.target, options)
+    return grpc.aio.secure_channel(connection.target, connection.credentials, options)
+
+
+def health_status_from_failure(failure: grpc.RpcError) -> HealthStatus:
+    """Return what a failed question after health means.
+
+    Raises:
+        UserStreamError: The server did not answer.
+    """
+    error = error_from_call(failure)
+    if error.code is grpc.StatusCode.NOT_FOUND:
+        return HealthStatus.SERVICE_UNKNOWN
+    raise error from None
+
+
+def connection_from(
+    target: str | None,
+    *,
+    tls: TlsOptions | None,
+    token: str | None,
+    timeout_seconds: float | None,
+    attempt_timeout_seconds: float | None,
+    resume: ResumePolicy | None,
+) -> Connection:
+    """Put a connection together; what is None comes from the settings.
+
+    Raises:
+        SettingsError: A setting or an argument is wrong, or a file cannot be read.
+    """
+    settings = load_settings()
+    target = settings.target if target is None else target
+    tls = _tls_from(settings) if tls is None else tls
+    token = settings.read_token() if token is None else token
+    hosts = _hosts(target)
+    _check_token(token, secure=tls is not None or settings.allow_plaintext, hosts=hosts)
+    name = (tls.server_name or _shared_name(target, hosts)) if tls else None
+    return Connection(
+        _grpc_target(target, hosts),
+        _credentials(tls) if tls else None,
+        (*_OPTIONS, *_naming(name)),
+        _BALANCING if len(hosts) > 1 or target.startswith("dns:") else (),
+        (("authorization", f"Bearer {token}"),) if token else (),
+        settings.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        attempt_timeout_seconds or settings.attempt_timeout_seconds,
+        resume if settings.resume else None,
+    )
+
+
+def _tls_from(settings: ClientSettings) -> TlsOptions | None:
+    if not settings.wants_tls:
+        return None
+    return TlsOptions(
+        settings.tls_ca,
+        settings.tls_client_cert,
+        settings.tls_client_key,
+        settings.tls_server_name,
+    )
+
+
+def _credentials(tls: TlsOptions) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(
+        _read("USERSTREAM_TLS_CA", tls.ca),
+        _read("USERSTREAM_TLS_CLIENT_KEY", tls.client_key),
+        _read("USERSTREAM_TLS_CLIENT_CERT", tls.client_cert),
+    )
+
+
+def _read(name: str, path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{name}: cannot read {path} ({error.strerror})") from None
+
+
+def _check_token(token: str | None, *, secure: bool, hosts: Sequence[str]) -> None:
+    if not token:
+        return
+    if not all("!" <= c <= "~" for c in token):
+        raise SettingsError("USERSTREAM_TOKEN: takes visible ASCII characters, without spaces")
+    if not secure and not all(_is_loopback(host) for host in hosts):
+        raise SettingsError(
+            "USERSTREAM_TOKEN: would travel in the clear; set USERSTREAM_TLS_CA (or"
+            " USERSTREAM_TLS=true), or say USERSTREAM_ALLOW_PLAINTEXT=true"
+        )
+
+
+def _hosts(target: str) -> list[str]:
+    """Return the addresses of a target without its scheme; one for most."""
+    scheme, colon, rest = target.partition(":")
+    if colon and scheme in {"ipv4", "ipv6", "dns"}:
+        return [part.strip() for part in rest.rpartition("/")[2].split(",") if part.strip()]
+    return [part.strip() for part in target.split(",") if part.strip()]
+
+
+def _is_loopback(host: str) -> bool:
+    if host.startswith(("unix:", "/")):
+        return True
+    name = _split(host)[0]
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name in _LOOPBACK_NAMES
+
+
+def _split(host: str) -> tuple[str, str]:
+    name, _, port = host.rpartition(":")
+    return name.strip("[]"), port
+
+
+def _shared_name(target: str, hosts: Sequence[str]) -> str | None:
+    """Return the name to expect in the certificates of a list; gRPC would expect the whole list."""
+    return _split(hosts[0])[0] if len(hosts) > 1 and "," in target else None
+
+
+def _grpc_target(target: str, hosts: Sequence[str]) -> str:
+    """Return the target as gRPC takes it: it knows lists of numeric addresses only."""
+    if len(hosts) < 2 or target.startswith(("ipv4:", "ipv6:", "dns:")):
+        return target
+    found = []
+    for host in hosts:
+        name, port = _split(host)
+        try:
+            info = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0]
+        except (OSError, ValueError):
+            raise SettingsError(
+                f"USERSTREAM_TARGET: {host!r} cannot be resolved; takes host:port, commas between"
+            ) from None
+        found.append((info[0], info[4][0], port))
+    if len({family for family, _, _ in found}) > 1:
+        raise SettingsError("USERSTREAM_TARGET: takes IPv4 or IPv6 addresses, not both in a list")
+    if found[0][0] is socket.AF_INET6:
+        return "ipv6:" + ",".join(f"[{address}]:{port}" for _, address, port in found)
+    return "ipv4:" + ",".join(f"{address}:{port}" for _, address, port in found)
+
+
+def _naming(name: str | None) -> tuple[Option, ...]:
+    if name is None:
+        return ()
+    return (("grpc.ssl_target_name_override", name), ("grpc.default_authority", name))

@@ -1,0 +1,143 @@
+"""When a call that failed goes on, and after how long. Nothing here touches a network or a clock of its own."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+
+from userstream_client.errors import DeadlineExceededError, UserStreamError
+
+__all__ = ["DEFAULT_RESUME", "QUIET", "Attempts", "ResumePolicy", "is_transient"]
+
+_log = logging.getLogger("userstream_client")
+
+QUIET = "ATTEMPT_TIMEOUT"
+"""The reason of an attempt that the client itself gave up because nothing came any more."""
+
+_ALWAYS = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+_BY_TRANSPORT = {
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.CANCELLED,
+}
+_TRANSPORT_WORDS = ("rst_stream", "stream removed", "unexpected eos", "goaway", "connection reset")
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePolicy:
+    """How streams go on after a failure.
+
+    The wait before attempt n is drawn evenly from 0 to `initial_backoff_seconds` * 2**n, at most
+    `max_backoff_seconds` ("full jitter"), plus what the server asked for.
+
+    Attributes:
+        attempts: The most attempts in a row that bring nothing; each message begins a new count.
+        first_attempts: The most attempts before anything came at all, when the target may be wrong.
+        initial_backoff_seconds: The longest first wait.
+        max_backoff_seconds: The longest wait.
+    """
+
+    attempts: int = 15
+    first_attempts: int = 15
+    initial_backoff_seconds: float = 0.1
+    max_backoff_seconds: float = 5.0
+
+
+DEFAULT_RESUME = ResumePolicy()
+
+
+def is_transient(error: UserStreamError) -> bool:
+    """Say whether the same call may well succeed when it is made again.
+
+    Every call only reads, so making it again is always safe; the question is whether it is of use.
+    gRPC makes UNAVAILABLE of a lost connection, GOAWAY and RST_STREAM with REFUSED_STREAM, but
+    CANCELLED of RST_STREAM with CANCEL, RESOURCE_EXHAUSTED of ENHANCE_YOUR_CALM, and INTERNAL of most
+    others (tests/unit/test_client_transport.py). The same codes with an ErrorInfo are the service's
+    own word, and final unless it says when to try again.
+    """
+    if error.code in _ALWAYS:
+        return True
+    if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after_seconds is not None:
+        return True
+    if error.code in _BY_TRANSPORT and not error.reason:
+        return any(word in error.message.lower() for word in _TRANSPORT_WORDS)
+    return False
+
+
+class Attempts:
+    """The attempts of one call: how many failed in a row, and how much time is left.
+
+    Args:
+        policy: How to go on; None never does.
+        timeout_seconds: The limit of the whole call, from now; None for none.
+        clock: Seconds that only grow.
+        jitter: Draws evenly from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        policy: ResumePolicy | None,
+        timeout_seconds: float | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """See the class."""
+        self._policy = policy
+        self._clock = clock
+        self._jitter = jitter
+        self._deadline = None if timeout_seconds is None else clock() + timeout_seconds
+        self._failed = 0
+        self._most = policy.first_attempts if policy else 1
+
+    def remaining_seconds(self) -> float | None:
+        """Return what is left of the whole call's limit; None without one."""
+        return None if self._deadline is None else max(0.0, self._deadline - self._clock())
+
+    def progressed(self) -> None:
+        """Begin a new count: the attempt brought something."""
+        self._failed = 0
+        self._most = self._policy.attempts if self._policy else 1
+
+    def wait_after(self, error: UserStreamError) -> float:
+        """Return how many seconds to wait before the next attempt.
+
+        Args:
+            error: Why the last one ended.
+
+        Raises:
+            UserStreamError: The error itself, when there must be no next attempt.
+            DeadlineExceededError: The whole call's limit is over, or would be after the wait.
+        """
+        if self._policy is None or not is_transient(error):
+            raise error
+        self._failed += 1
+        if self._failed >= self._most:
+            raise error
+        wait = self._backoff_seconds(self._policy) + (error.retry_after_seconds or 0.0)
+        remaining = self.remaining_seconds()
+        if remaining is not None and wait >= remaining:
+            raise self._over(error) from error
+        _log.info("going on in %.1f s after: %s", wait, error.message)
+        return wait
+
+    def _backoff_seconds(self, policy: ResumePolicy) -> float:
+        # The exponent is bounded, or a long run of attempts would overflow the float.
+        longest = policy.initial_backoff_seconds * 2.0 ** min(self._failed - 1, 60)
+        return self._jitter() * min(policy.max_backoff_seconds, longest)
+
+    def _over(self, error: UserStreamError) -> UserStreamError:
+        if error.code is grpc.StatusCode.DEADLINE_EXCEEDED and error.reason != QUIET:
+            return error
+        return DeadlineExceededError(
+            f"the time limit is over; last failure: {error.message}",
+            code=grpc.StatusCode.DEADLINE_EXCEEDED,
+        )

@@ -1,0 +1,114 @@
+"""The client's settings: the only place that reads the environment and `.env`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["ClientSettings", "SettingsError", "load_settings"]
+
+PREFIX = "USERSTREAM_"
+_SECRET = {"token"}
+
+Seconds = Annotated[float, Field(gt=0, le=604_800)]
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; `str()` has a line for each, and never a secret."""
+
+
+class ClientSettings(BaseSettings):
+    """What the client can be told; each field is `USERSTREAM_` and its name in upper case."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    target: Annotated[str, Field(min_length=1)] = "127.0.0.1:50051"
+    """The server: host:port, several with commas between, or a gRPC target such as dns:///name:port."""
+    tls: bool = False
+    """Use TLS, with the system's authorities unless tls_ca is set; any other tls_ setting implies it."""
+    tls_ca: Path | None = None
+    """PEM file with the authorities that may vouch for the server."""
+    tls_client_cert: Path | None = None
+    """PEM file with this client's certificate chain, for mutual TLS."""
+    tls_client_key: Path | None = None
+    """PEM file with its key."""
+    tls_server_name: str | None = None
+    """The name in the server's certificate, where it is not the target's."""
+    token: SecretStr | None = None
+    """Bearer token."""
+    token_file: Path | None = None
+    """File whose first line is the bearer token; read at every start of a client."""
+    allow_plaintext: bool = False
+    """Send the token without TLS to other addresses than loopback."""
+    timeout_seconds: Seconds | None = None
+    """The limit of a whole call, resumes included; unset for none."""
+    attempt_timeout_seconds: Seconds = 60.0
+    """The longest wait for a stream's next message before it is taken for dead and resumed."""
+    resume: bool = True
+    """Go on after failures."""
+
+    @model_validator(mode="after")
+    def _check_together(self) -> "ClientSettings":
+        if (self.tls_client_cert is None) != (self.tls_client_key is None):
+            raise ValueError("USERSTREAM_TLS_CLIENT_CERT and USERSTREAM_TLS_CLIENT_KEY go together")
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("USERSTREAM_TOKEN and USERSTREAM_TOKEN_FILE: set one, not both")
+        return self
+
+    @property
+    def wants_tls(self) -> bool:
+        """Whether any setting asks for TLS."""
+        return self.tls or any(
+            value is not None for value in (self.tls_ca, self.tls_client_cert, self.tls_server_name)
+        )
+
+    def read_token(self) -> str | None:
+        """Return the bearer token, from its setting or its file.
+
+        Raises:
+            SettingsError: The file cannot be read or holds none.
+        """
+        if self.token_file is None:
+            return self.token.get_secret_value() if self.token else None
+        try:
+            lines = self.token_file.read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(
+                f"{PREFIX}TOKEN_FILE: cannot read {self.token_file}; takes a readable text file"
+            ) from None
+        if not lines:
+            raise SettingsError(f"{PREFIX}TOKEN_FILE: {self.token_file} is empty; takes a token")
+        return lines[0]
+
+
+def load_settings() -> ClientSettings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: One is wrong.
+    """
+    try:
+        return ClientSettings()
+    except ValidationError as error:
+        lines = [_line(e["loc"], e["msg"], e["input"]) for e in error.errors(include_url=False)]
+        raise SettingsError("\n".join(lines)) from None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(".env: cannot be read; takes NAME=value lines in UTF-8") from None
+
+
+def _line(place: tuple[int | str, ...], message: str, value: object) -> str:
+    text = message.removeprefix("Value error, ")
+    if not place:  # a rule about several settings; what it got holds all of them, the token too
+        return text
+    field = str(place[0])
+    # An error's input is shown for settings that hold no secret, and only there.
+    got = f" (got {value!r})" if field not in _SECRET and isinstance(value, str) else ""
+    return f"{PREFIX}{field.upper()}: {text}{got}"

@@ -1,0 +1,109 @@
+"""Between the protobuf messages and the client's own objects."""
+
+from collections.abc import Iterable
+
+from userstream.v1 import user_service_pb2 as pb
+
+from userstream_client.models import (
+    AgeCount,
+    AverageAge,
+    AverageAgeProgress,
+    Checkpoint,
+    Consistency,
+    Page,
+    Partition,
+    Progress,
+    Receipt,
+    User,
+    UserFilter,
+)
+
+__all__ = [
+    "average_age_from",
+    "average_age_progress_from",
+    "checkpoint_of",
+    "consistency_to",
+    "filter_to",
+    "page_from",
+    "partitions_from",
+    "progress_from",
+    "receipt_from",
+    "users_from",
+]
+
+_new_tuple = tuple.__new__
+
+
+def users_from(users: Iterable[pb.User]) -> list[User]:
+    """Return a message's users.
+
+    The one hot line of the client: 1.1 us a user with the garbage collector's share, most of it
+    protobuf's. The call of User itself would cost 0.3 us more; an attrgetter for all four attributes,
+    map and User._make each came out slower than this.
+    """
+    return [_new_tuple(User, (u.user_id, u.name, u.email, u.age)) for u in users]
+
+
+def progress_from(progress: pb.StreamProgress) -> Progress:
+    """Return a message's progress."""
+    return Progress(progress.users_sent, progress.estimated_users, progress.fraction)
+
+
+def receipt_from(receipt: pb.StreamReceipt) -> Receipt:
+    """Return a last message's receipt."""
+    snapshot = receipt.consistency == pb.CONSISTENCY_SNAPSHOT
+    return Receipt(
+        receipt.user_count,
+        receipt.user_id_crc32,
+        Consistency.SNAPSHOT if snapshot else Consistency.LIVE,
+        receipt.resumed_count,
+    )
+
+
+def page_from(page: pb.PaginateResponse) -> Page:
+    """Return one page."""
+    return Page(users_from(page.users), page.page_number, page.next_page_token)
+
+
+def partitions_from(response: pb.PartitionUsersResponse) -> list[Partition]:
+    """Return the partitions, in key order."""
+    return [Partition(p.partition, p.estimated_users) for p in response.partitions]
+
+
+def average_age_from(response: pb.AverageAgeResponse) -> AverageAge:
+    """Return the exact figures."""
+    histogram = tuple(AgeCount(bar.age, bar.user_count) for bar in response.histogram)
+    return AverageAge(response.user_count, response.age_sum, histogram)
+
+
+def average_age_progress_from(response: pb.StreamAverageAgeResponse) -> AverageAgeProgress:
+    """Return the figures so far."""
+    return AverageAgeProgress(
+        response.user_count,
+        response.age_sum,
+        progress=progress_from(response.progress),
+        resume_token=response.resume_token,
+        final=response.final,
+    )
+
+
+def filter_to(where: UserFilter | None) -> pb.UserFilter | None:
+    """Return the filter as a message; None where there is none."""
+    if where is None:
+        return None
+    return pb.UserFilter(
+        age_over=where.age_over,
+        age_up_to=where.age_up_to,
+        name_prefix=where.name_prefix,
+        email_domain=where.email_domain,
+    )
+
+
+def consistency_to(consistency: Consistency) -> "pb.Consistency.ValueType":
+    """Return the enum's value on the wire."""
+    return pb.CONSISTENCY_SNAPSHOT if consistency is Consistency.SNAPSHOT else pb.CONSISTENCY_LIVE
+
+
+def checkpoint_of(resume_token: str | Checkpoint) -> Checkpoint:
+    """Return where to begin, given either way."""
+    return Checkpoint(resume_token) if isinstance(resume_token, str) else resume_token

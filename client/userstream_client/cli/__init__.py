@@ -1,0 +1,94 @@
+"""The command line: `userstream stream|batch|pages|average-age|partitions|health|export`."""
+
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from userstream_client._settings import SettingsError
+from userstream_client.cli import (
+    average_age,
+    batch,
+    export,
+    health,
+    pages,
+    partitions,
+    stream,
+)
+from userstream_client.cli._problems import UsageProblem, advice
+from userstream_client.errors import InvalidRequestError, UserStreamError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="userstream",
+    help="Read the users of a userstream server. Data goes to stdout, everything else to stderr.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("stream")(stream.stream)
+app.command("batch")(batch.batch)
+app.command("pages")(pages.pages)
+app.command("average-age")(average_age.average_age)
+app.command("partitions")(partitions.partitions)
+app.command("health")(health.health)
+app.command("export")(export.export)
+
+
+def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if value:
+        try:
+            print(f"userstream {version('userstream')}")  # noqa: T201
+        except PackageNotFoundError:
+            print("userstream (not installed)")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    # gRPC's own log would stand beside our one line.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    try:
+        app()
+    except BrokenPipeError:
+        _leave_pipe()
+    except SettingsError as error:
+        _fail(str(error), 2)
+    except UsageProblem as error:
+        _fail(f"userstream: {error}", 2)
+    except InvalidRequestError as error:
+        _fail(f"userstream: {error.message}", 2)
+    except UserStreamError as error:
+        _fail(f"userstream: {error.message}{advice(error)}", 1)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        _fail(f"userstream: cannot read or write{where}: {error.strerror}", 1)
+
+
+def _fail(line: str, code: int) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
+    sys.exit(code)
+
+
+def _leave_pipe() -> None:
+    """Leave quietly: whoever reads has all it wants.
+
+    Python flushes stdout once more on its way out, which would fail again, and aloud.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)

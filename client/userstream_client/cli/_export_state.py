@@ -1,0 +1,94 @@
+"""What an export has safely on disk, so that a broken one can go on: a small JSON file beside its output."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from userstream_client.models import Checkpoint
+
+__all__ = ["ExportState", "Part", "fsync_folder"]
+
+_VERSION = 1
+
+
+@dataclass(slots=True)
+class Part:
+    """One key range and the file its rows go to.
+
+    Attributes:
+        name: The file, beside the output.
+        partition: The key range; empty for the whole table.
+        byte_offset: How much of the file is safe; what lies behind is written again.
+        checkpoint: Where to read on.
+        done: Whether its receipt came and agreed.
+    """
+
+    name: str
+    partition: str = ""
+    byte_offset: int = 0
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    done: bool = False
+
+
+@dataclass(slots=True)
+class ExportState:
+    """All parts of an export.
+
+    Attributes:
+        options: What was asked for; another run must ask for the same to go on.
+        parts: In key order.
+    """
+
+    options: dict[str, Any]
+    parts: list[Part]
+
+    @staticmethod
+    def path_for(output: Path) -> Path:
+        """Return where the state of an export to `output` is kept."""
+        return output.with_name(f".{output.name}.export.json")
+
+    @classmethod
+    def load(cls, output: Path) -> "ExportState | None":
+        """Return the saved state; None where there is none that can be read."""
+        try:
+            saved = json.loads(cls.path_for(output).read_text(encoding="utf-8"))
+            if saved["version"] != _VERSION:
+                return None
+            parts = [
+                Part(**{**part, "checkpoint": Checkpoint(**part["checkpoint"])})
+                for part in saved["parts"]
+            ]
+            return cls(saved["options"], parts)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def save(self, output: Path) -> None:
+        """Replace the saved state in one step."""
+        path = self.path_for(output)
+        temporary = path.with_name(f"{path.name}.tmp")
+        text = json.dumps(
+            {"version": _VERSION, "options": self.options, "parts": [asdict(p) for p in self.parts]}
+        )
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def remove(self, output: Path) -> None:
+        """Remove the state and the parts' files, those that are left."""
+        for name in [part.name for part in self.parts] + [self.path_for(output).name]:
+            output.with_name(name).unlink(missing_ok=True)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make a rename in a folder outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,54 @@
+"""`userstream batch`: users in batches, by default those over 25."""
+
+from typing import Annotated
+
+import typer
+
+from userstream_client.cli import _arguments as args
+from userstream_client.cli._output import USER_COLUMNS, Output, note
+from userstream_client.cli.stream import explained, summed_up
+from userstream_client.errors import UserStreamError
+from userstream_client.models import Consistency
+
+__all__ = ["batch"]
+
+
+def batch(
+    *,
+    batch_size: Annotated[
+        int, typer.Option(min=0, help="Users a batch, at most 10000; 0 for the server's 1000.")
+    ] = 0,
+    age_over: args.AgeOver = None,
+    age_up_to: args.AgeUpTo = None,
+    name_prefix: args.NamePrefix = "",
+    email_domain: args.EmailDomain = "",
+    limit: args.Limit = 0,
+    style: args.FormatOption = args.Format.TABLE,
+    partition: args.PartitionOption = "",
+    consistency: args.ConsistencyOption = Consistency.LIVE,
+    resume_token: args.ResumeToken = "",
+    target: args.Target = None,
+    timeout: args.Timeout = None,
+    no_resume: args.NoResume = False,
+) -> None:
+    """Print batches of users; without --age-over, of those over 25."""
+    where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
+    with (
+        args.open_client(target, timeout, no_resume=no_resume) as client,
+        client.batch_users(
+            batch_size,
+            where,
+            limit=limit,
+            partition=partition,
+            consistency=consistency,
+            resume_token=resume_token,
+        ) as batches,
+    ):
+        output = Output(style, ("batch", *USER_COLUMNS))
+        try:
+            for number, users in enumerate(batches, start=1):
+                output.write([(number, *user) for user in users])
+        except UserStreamError as error:
+            raise explained(error, batches) from None
+        output.close()
+        note(summed_up(batches.receipt))

@@ -1,0 +1,18 @@
+"""`userstream health`: whether the server is ready, for people and for probes."""
+
+import typer
+
+from userstream_client.cli import _arguments as args
+from userstream_client.models import HealthStatus
+
+__all__ = ["health"]
+
+
+def health(*, target: args.Target = None, timeout: args.Timeout = None) -> None:
+    """Print SERVING and exit 0, or NOT_SERVING and exit 1."""
+    with args.open_client(target, timeout) as client:
+        found = client.health()
+    worst = found.service if found.server is HealthStatus.SERVING else found.server
+    typer.echo(worst.name)
+    if not found.serving:
+        raise typer.Exit(1)

@@ -1,0 +1,43 @@
+"""`userstream pages`: one page after another, each read only when the one before is printed."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from userstream_client.cli import _arguments as args
+from userstream_client.cli._output import USER_COLUMNS, Output
+
+__all__ = ["pages"]
+
+
+def pages(
+    *,
+    page_size: Annotated[
+        int, typer.Option(min=0, help="Users a page, at most 10000; 0 for the server's 100.")
+    ] = 0,
+    page_limit: Annotated[int, typer.Option(min=0, help="The most pages; 0 for all.")] = 0,
+    offset: Annotated[int, typer.Option(min=0, help="Skip this many users first.")] = 0,
+    page_token: Annotated[str, typer.Option(help="Go on with the page after an earlier one.")] = "",
+    age_over: args.AgeOver = None,
+    age_up_to: args.AgeUpTo = None,
+    name_prefix: args.NamePrefix = "",
+    email_domain: args.EmailDomain = "",
+    style: args.FormatOption = args.Format.TABLE,
+    target: args.Target = None,
+    timeout: args.Timeout = None,
+    no_resume: args.NoResume = False,
+) -> None:
+    """Print pages of users. Where more follow, stderr has the token for the next one."""
+    where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
+    next_page_token = ""
+    with args.open_client(target, timeout, no_resume=no_resume) as client:
+        output = Output(style, ("page", *USER_COLUMNS))
+        for page in client.lazy_paginate(
+            page_size, where, page_token=page_token, offset=offset, page_limit=page_limit
+        ):
+            output.write([(page.page_number, *user) for user in page.users])
+            next_page_token = page.next_page_token
+        output.close()
+    if next_page_token:
+        print(f"more with: --page-token {next_page_token}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,223 @@
+"""What the client hands out: plain typed objects that know nothing of gRPC."""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import NamedTuple
+
+__all__ = [
+    "AgeCount",
+    "AverageAge",
+    "AverageAgeProgress",
+    "Checkpoint",
+    "Consistency",
+    "Health",
+    "HealthStatus",
+    "Page",
+    "Partition",
+    "Progress",
+    "Receipt",
+    "User",
+    "UserFilter",
+]
+
+
+class User(NamedTuple):
+    """One row of `user_data`. A tuple, because a million of them are made every second or two.
+
+    Attributes:
+        user_id: The primary key, a UUID as text.
+        name: The full name.
+        email: The e-mail address.
+        age: In whole years.
+    """
+
+    user_id: str
+    name: str
+    email: str
+    age: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users to read; a user must meet every condition that is set.
+
+    Attributes:
+        age_over: Strictly older than this many years; None for no lower bound.
+        age_up_to: At most this many years; None for no upper bound.
+        name_prefix: The name begins with exactly this text; empty for any.
+        email_domain: The e-mail address ends in "@" and this domain; empty for any.
+    """
+
+    age_over: int | None = None
+    age_up_to: int | None = None
+    name_prefix: str = ""
+    email_domain: str = ""
+
+
+class Consistency(StrEnum):
+    """What a stream promises about rows that are written while it runs."""
+
+    LIVE = "live"
+    """Every row that lives through the whole scan comes exactly once; others may or may not."""
+    SNAPSHOT = "snapshot"
+    """One state of the table; a resume begins a new one, and the receipt counts the resumes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a scan is, counted from its very start.
+
+    Attributes:
+        users_sent: Users so far.
+        estimated_users: The database's estimate of the whole scan; 0 when not known yet.
+        fraction: From 0 to 1; 1 only at the end.
+    """
+
+    users_sent: int
+    estimated_users: int
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The server's account of a whole scan, already held against what arrived.
+
+    Attributes:
+        user_count: Users sent, from the very start of the scan and across reconnects.
+        user_id_crc32: zlib's CRC-32 over their user_ids, in order.
+        consistency: What the stream kept.
+        resumed_count: How often the scan went on from a token.
+    """
+
+    user_count: int
+    user_id_crc32: int
+    consistency: Consistency
+    resumed_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a stream stands, for going on in another process with nothing left unverified.
+
+    Attributes:
+        resume_token: The server's token.
+        user_count: Users before it; None when not known, as for a bare token.
+        user_id_crc32: CRC-32 over their user_ids; None when not known.
+        last_user_id: The last of them; empty when not known.
+    """
+
+    resume_token: str = ""
+    user_count: int | None = None
+    user_id_crc32: int | None = None
+    last_user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of users.
+
+    Attributes:
+        users: In ascending order of user_id.
+        page_number: From 1, across page tokens.
+        next_page_token: Asks for the page after this one; empty at the end.
+    """
+
+    users: list[User]
+    page_number: int
+    next_page_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One key range of the table.
+
+    Attributes:
+        partition: Its opaque name.
+        estimated_users: About how many matching users it holds.
+    """
+
+    partition: str
+    estimated_users: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgeCount:
+    """How many users are of one age, in whole years."""
+
+    age: int
+    user_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AverageAge:
+    """An average age as the two exact integers it is made of.
+
+    Attributes:
+        user_count: Matching users.
+        age_sum: The sum of their ages, in years.
+        histogram: How many there are of each age, ascending; empty unless asked for.
+    """
+
+    user_count: int
+    age_sum: int
+    histogram: tuple[AgeCount, ...] = ()
+
+    @property
+    def average(self) -> float | None:
+        """The average in years; None without users."""
+        return self.age_sum / self.user_count if self.user_count else None
+
+    @property
+    def text(self) -> str | None:
+        """The average to two decimals, halves rounded away from zero; None without users.
+
+        It is computed from the integers: the nearest double of 0.125 and its like may lie on the
+        wrong side of a half.
+        """
+        if not self.user_count:
+            return None
+        hundredths = (200 * abs(self.age_sum) + self.user_count) // (2 * self.user_count)
+        sign = "-" if self.age_sum < 0 and hundredths else ""
+        return f"{sign}{hundredths // 100}.{hundredths % 100:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class AverageAgeProgress(AverageAge):
+    """Running figures of a long scan.
+
+    Attributes:
+        progress: How far the scan is.
+        resume_token: Goes on from here.
+        final: Whether these figures cover every matching user.
+    """
+
+    progress: Progress = Progress(0, 0, 0.0)
+    resume_token: str = ""
+    final: bool = False
+
+
+class HealthStatus(Enum):
+    """The answers of grpc.health.v1."""
+
+    UNKNOWN = 0
+    SERVING = 1
+    NOT_SERVING = 2
+    SERVICE_UNKNOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a server feels.
+
+    Attributes:
+        server: As a whole.
+        service: Its userstream.v1.UserService.
+    """
+
+    server: HealthStatus
+    service: HealthStatus
+
+    @property
+    def serving(self) -> bool:
+        """Whether both say SERVING."""
+        return self.server is self.service is HealthStatus.SERVING

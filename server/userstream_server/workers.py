@@ -1,0 +1,129 @@
+"""Several server processes on one port: started together, restarted when one dies, drained together.
+
+Each is a fresh process, because gRPC does not survive a fork. The kernel spreads connections over them
+(SO_REUSEPORT); this process keeps the ports reserved and serves nothing itself.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import structlog
+
+__all__ = ["reserve_port", "run_workers"]
+
+_log = structlog.get_logger()
+_RESTART_SECONDS = 1.0
+"""The shortest life that is restarted at once; one that dies sooner waits, so that a broken set-up does not spin."""
+
+
+def reserve_port(address: str) -> tuple[socket.socket, str]:
+    """Bind an address for sharing without listening on it.
+
+    Args:
+        address: `host:port`; port 0 takes a free one.
+
+    Returns:
+        The socket, which keeps the port, and the address with the port taken.
+
+    Raises:
+        OSError: Somebody else has the port.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family, kind, _, _, where = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+    # A port that somebody listens on without sharing refuses this; one that is shared by strangers would not.
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(where)
+        where = probe.getsockname()
+    reserved = socket.socket(family, kind)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved.bind(where)
+    shown = f"[{host}]" if ":" in host else host
+    return reserved, f"{shown}:{where[1]}"
+
+
+class _Worker:
+    """One process; it ends by itself when its standard input closes, so also when we are killed."""
+
+    def __init__(self, number: int, arguments: list[str]) -> None:
+        self.number = number
+        self._arguments = arguments
+        self.start()
+
+    def start(self) -> None:
+        self.started_at = time.monotonic()
+        command = [sys.executable, "-m", "userstream_server", "--worker", str(self.number)]
+        self.process = subprocess.Popen([*command, *self._arguments], stdin=subprocess.PIPE)  # noqa: S603
+
+
+def run_workers(count: int, *, listen: str, health_listen: str, drain_seconds: float) -> int:
+    """Run workers until SIGTERM or SIGINT; pass SIGHUP on to them.
+
+    Args:
+        count: How many.
+        listen: The service's address.
+        health_listen: The address of the server for health alone; empty for none.
+        drain_seconds: How long each may take to stop.
+
+    Returns:
+        The exit code: 0 when all of them stopped in good order.
+
+    Raises:
+        OSError: A port is taken.
+    """
+    stop = threading.Event()
+    with ExitStack() as stack:
+        arguments: list[str] = []
+        for option, address in (("--listen", listen), ("--health-listen", health_listen)):
+            if address:
+                reserved, shown = reserve_port(address)
+                stack.enter_context(reserved)
+                arguments += [option, shown]
+        workers = [_Worker(number, arguments) for number in range(count)]
+        _on_signals(stop.set, workers)
+        _log.info("workers_started", workers=count, port=int(arguments[1].rpartition(":")[2]))
+        _keep_running(workers, stop)
+        return _stop_all(workers, drain_seconds)
+
+
+def _on_signals(stop: Callable[[], None], workers: list[_Worker]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
+
+    def reload(*_: object) -> None:
+        for worker in workers:
+            worker.process.send_signal(signal.SIGHUP)
+
+    signal.signal(signal.SIGHUP, reload)
+
+
+def _keep_running(workers: list[_Worker], stop: threading.Event) -> None:
+    """Restart workers that die, until told to stop."""
+    while not stop.wait(0.1):
+        for worker in workers:
+            code = worker.process.poll()
+            if code is None or time.monotonic() - worker.started_at < _RESTART_SECONDS:
+                continue
+            _log.error("worker_died", worker=worker.number, code=code)
+            worker.start()
+
+
+def _stop_all(workers: list[_Worker], drain_seconds: float) -> int:
+    for worker in workers:
+        worker.process.terminate()
+    deadline = time.monotonic() + drain_seconds + 10
+    for worker in workers:
+        try:
+            worker.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _log.error("worker_killed", worker=worker.number)
+            worker.process.kill()
+            worker.process.wait()
+    return max((abs(worker.process.returncode) for worker in workers), default=0)

@@ -1,0 +1,83 @@
+"""The same run through the sync and the asyncio client, so that each promise is tested on both."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from userstream_client import (
+    AsyncUserStreamClient,
+    Checkpoint,
+    Receipt,
+    ResumePolicy,
+    User,
+    UserStreamClient,
+    UserStreamError,
+)
+
+__all__ = ["KINDS", "QUICK", "Outcome", "read_users"]
+
+KINDS = ("sync", "async")
+QUICK = ResumePolicy(
+    attempts=4, first_attempts=4, initial_backoff_seconds=0.001, max_backoff_seconds=0.002
+)
+
+
+@dataclass
+class Outcome:
+    """What a caller saw of a stream.
+
+    Attributes:
+        users: In the order they came.
+        error: What the stream raised; None when it ended well.
+        receipt: Its receipt.
+        checkpoint: Where it stood at the end.
+    """
+
+    users: list[User]
+    error: UserStreamError | None
+    receipt: Receipt | None
+    checkpoint: Checkpoint
+
+
+def read_users(kind: str, target: str, *, method: str = "stream_users", **options: Any) -> Outcome:
+    """Read a stream to its end or its error.
+
+    Args:
+        kind: `sync` or `async`.
+        target: The server.
+        method: `stream_users` or `batch_users`, whose lists are joined.
+        options: Of the call, and of the client where they are the client's.
+    """
+    names = ("resume", "timeout_seconds", "attempt_timeout_seconds", "token", "tls")
+    client = {"resume": QUICK} | {n: options.pop(n) for n in names if n in options}
+    if kind == "sync":
+        return _read(target, method, client, options)
+    return asyncio.run(_read_async(target, method, client, options))
+
+
+def _read(target: str, method: str, client: dict[str, Any], call: dict[str, Any]) -> Outcome:
+    users: list[User] = []
+    error = None
+    with UserStreamClient(target, **client) as opened:
+        stream = getattr(opened, method)(**call)
+        try:
+            for item in stream:
+                users += [item] if isinstance(item, User) else item
+        except UserStreamError as raised:
+            error = raised
+        return Outcome(users, error, stream.receipt, stream.checkpoint)
+
+
+async def _read_async(
+    target: str, method: str, client: dict[str, Any], call: dict[str, Any]
+) -> Outcome:
+    users: list[User] = []
+    error = None
+    async with AsyncUserStreamClient(target, **client) as opened:
+        stream = getattr(opened, method)(**call)
+        try:
+            async for item in stream:
+                users += [item] if isinstance(item, User) else item
+        except UserStreamError as raised:
+            error = raised
+        return Outcome(users, error, stream.receipt, stream.checkpoint)

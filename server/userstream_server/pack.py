@@ -1,17 +1,18 @@
 """Filling messages: how many users go into one, and the account that travels with them."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
+from zlib import crc32
 
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server import wire
+from userstream_server.db.rows import RawRow
 from userstream_server.tokens import Position, encode_token
 from userstream_server.validation import StreamPlan
 
-__all__ = ["Ledger", "mark_last", "pack"]
+__all__ = ["ExactPacker", "GrowingPacker", "Ledger", "Pack", "mark_last"]
 
 T = TypeVar("T")
 _GROWTH = 4
@@ -19,25 +20,72 @@ _ESTIMATE_FROM_USERS = 2_000
 """Shorter scans are over before an estimate would help."""
 
 
-def pack(users: Iterator[bytes], *, message_bytes: int, max_users: int) -> Iterator[list[bytes]]:
-    """Split encoded users into the contents of messages.
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """The users of one message, encoded.
 
-    The first message leaves with the first user; each next one holds four times as many, up to
-    `message_bytes`, because a message costs about as much as encoding a hundred users, whatever it
-    holds.
+    Attributes:
+        users: The encoded `users` fields.
+        user_count: How many.
+        last_user_id: The last one's user_id.
+        user_id_crc32: The CRC-32 over the user_ids of this and all packs before it.
+    """
+
+    users: bytes
+    user_count: int
+    last_user_id: bytes
+    user_id_crc32: int
+
+
+class ExactPacker:
+    """Packs of a fixed number of users.
+
+    Rows are encoded while they are hot in the processor's cache, and only the joined bytes are kept.
 
     Args:
-        users: Encoded users.
+        users: How many.
+        crc: The CRC-32 so far.
+    """
+
+    def __init__(self, users: int, crc: int = 0) -> None:
+        """See the class."""
+        self._users = users
+        self._crc = crc
+
+    def rows(self) -> int:
+        """See `rows.Packer.rows`."""
+        return self._users
+
+    def __call__(self, rows: Sequence[RawRow]) -> Pack:
+        """See `rows.Packer.__call__`."""
+        self._crc = crc32(b"".join([row[0] for row in rows]), self._crc)
+        return Pack(wire.encode_users(rows), len(rows), rows[-1][0], self._crc)
+
+
+class GrowingPacker(ExactPacker):
+    """Packs that grow.
+
+    The first holds one user, so that it leaves at once; each next one holds four times as many, up to
+    `message_bytes`, because a message costs about as much as encoding a hundred users, whatever it holds.
+
+    Args:
         message_bytes: About how large a message may grow.
         max_users: The most users a message; 0 for no bound.
+        crc: The CRC-32 so far.
     """
-    count = 1
-    while batch := list(islice(users, count)):
-        yield batch
-        bytes_per_user = max(1, sum(map(len, batch)) // len(batch))
-        count = max(
-            1, min(count * _GROWTH, message_bytes // bytes_per_user, max_users or count * _GROWTH)
-        )
+
+    def __init__(self, *, message_bytes: int, max_users: int, crc: int = 0) -> None:
+        """See the class."""
+        super().__init__(1, crc)
+        self._message_bytes = message_bytes
+        self._max_users = max_users or message_bytes
+
+    def __call__(self, rows: Sequence[RawRow]) -> Pack:
+        """See `rows.Packer.__call__`."""
+        pack = super().__call__(rows)
+        fitting = self._message_bytes * len(rows) // len(pack.users)
+        self._users = max(1, min(self._users * _GROWTH, fitting, self._max_users))
+        return pack
 
 
 def mark_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
@@ -56,8 +104,7 @@ class Ledger:
     Args:
         plan: The stream's plan.
         response: The RPC's response type.
-        estimate: Asks how many users come after a user_id; called once, and only for a scan that is
-            not short.
+        estimate: Asks how many users come after a user_id; called once, and only for a long scan.
     """
 
     def __init__(
@@ -72,25 +119,24 @@ class Ledger:
         self._estimate = estimate
         self.position: Position = plan.position
 
-    def messages(self, batches: Iterable[list[bytes]]) -> Iterator[bytes]:
-        """Turn the contents of messages into messages, the last one with the receipt.
+    def messages(self, packs: Iterable[Pack]) -> Iterator[bytes]:
+        """Turn packs into messages, the last one with the receipt.
 
         An empty scan gives one message with a receipt alone.
         """
         empty = True
-        for users, is_last in mark_last(batches):
+        for pack, is_last in mark_last(packs):
             empty = False
-            yield self._message(users, is_last=is_last)
+            self._enter(pack)
+            yield self._message(pack.users, is_last=is_last)
         if empty:
-            yield self._message([], is_last=True)
+            yield self._message(b"", is_last=True)
 
-    def _message(self, users: list[bytes], *, is_last: bool) -> bytes:
-        if users:
-            self._enter(users)
+    def _message(self, users: bytes, *, is_last: bool) -> bytes:
         position = self.position
         rest = self._response(
             resume_token=encode_token(self._plan.bound_to, position),
-            progress=_progress(position, is_last),
+            progress=_progress(position, is_last=is_last),
         )
         if is_last:
             rest.receipt.user_count = position.user_count
@@ -99,7 +145,7 @@ class Ledger:
             rest.receipt.resumed_count = position.resumed_count
         return wire.message(users, rest)
 
-    def _enter(self, users: list[bytes]) -> None:
+    def _enter(self, pack: Pack) -> None:
         before = self.position
         estimated = before.estimated_users
         if not estimated and before.user_count >= _ESTIMATE_FROM_USERS:
@@ -107,14 +153,14 @@ class Ledger:
             estimated = min(estimated, self._plan.limit or estimated)
         self.position = replace(
             before,
-            after=wire.last_user_id(users),
-            user_count=before.user_count + len(users),
-            user_id_crc32=wire.user_ids_crc32(users, before.user_id_crc32),
+            after=pack.last_user_id.decode("ascii"),
+            user_count=before.user_count + pack.user_count,
+            user_id_crc32=pack.user_id_crc32,
             estimated_users=estimated,
         )
 
 
-def _progress(position: Position, is_last: bool) -> pb.StreamProgress:  # noqa: FBT001
+def _progress(position: Position, *, is_last: bool) -> pb.StreamProgress:
     sent = position.user_count
     if is_last:
         return pb.StreamProgress(users_sent=sent, estimated_users=sent, fraction=1.0)

@@ -8,6 +8,7 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server import wire
 from userstream_server.db.users import Users
+from userstream_server.pack import ExactPacker
 from userstream_server.tokens import encode_token
 from userstream_server.validation import PagesPlan
 
@@ -23,9 +24,8 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
     """
     position = plan.position
     number = position.page_number + plan.offset // plan.page_size
-    pages = users.lazy_paginate(
-        plan.page_size, plan.scan, offset=plan.offset, convert=wire.encode_users
-    )
+    packer = ExactPacker(plan.page_size)
+    pages = users.lazy_paginate(plan.page_size, plan.scan, packer, offset=plan.offset)
     with closing(pages):
         sent = 0
         for page in pages:
@@ -33,7 +33,7 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
             position = replace(position, after=page.last_key, page_number=number)
             token = encode_token(plan.bound_to, position) if page.has_more else ""
             yield wire.message(
-                page.users, pb.PaginateResponse(next_page_token=token, page_number=number)
+                page.users.users, pb.PaginateResponse(next_page_token=token, page_number=number)
             )
             if sent == plan.page_limit:
                 return

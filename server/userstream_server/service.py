@@ -1,18 +1,18 @@
 """UserService: check the request, open a session, yield from the generators. Nothing else happens here."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import grpc
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_server import ages, pages, partitions, validation, wire
+from userstream_server import ages, pages, partitions, validation
 from userstream_server.calls import Calls
 from userstream_server.db.chunks import ChunkSizes
 from userstream_server.db.database import Database
 from userstream_server.db.users import Users
-from userstream_server.pack import Ledger, pack
+from userstream_server.pack import ExactPacker, GrowingPacker, Ledger
 
 __all__ = ["UserService"]
 
@@ -42,9 +42,13 @@ class UserService:
         """See the proto."""
         plan = validation.check_stream_users(request)
         with self._users(context, snapshot=plan.snapshot) as users:
-            rows = users.stream_users(plan.scan, convert=wire.encode_users)
-            batches = pack(rows, message_bytes=self._message_bytes, max_users=plan.message_users)
-            yield from _ledger(plan, pb.StreamUsersResponse, users).messages(batches)
+            packer = GrowingPacker(
+                message_bytes=self._message_bytes,
+                max_users=plan.message_users,
+                crc=plan.position.user_id_crc32,
+            )
+            with closing(users.stream_users(plan.scan, packer)) as packs:
+                yield from _ledger(plan, pb.StreamUsersResponse, users).messages(packs)
 
     def BatchUsers(  # noqa: N802 - the proto's name
         self, request: pb.BatchUsersRequest, context: grpc.ServicerContext
@@ -52,10 +56,9 @@ class UserService:
         """See the proto."""
         plan = validation.check_batch_users(request)
         with self._users(context, snapshot=plan.snapshot) as users:
-            batches = users.batch_processing(
-                plan.message_users, plan.scan, convert=wire.encode_users
-            )
-            yield from _ledger(plan, pb.BatchUsersResponse, users).messages(batches)
+            packer = ExactPacker(plan.message_users, plan.position.user_id_crc32)
+            with closing(users.batch_processing(plan.message_users, plan.scan, packer)) as packs:
+                yield from _ledger(plan, pb.BatchUsersResponse, users).messages(packs)
 
     def Paginate(  # noqa: N802 - the proto's name
         self, request: pb.PaginateRequest, context: grpc.ServicerContext

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from userstream_server.db.chunks import ChunkSizes
 from userstream_server.db.database import Database
-from userstream_server.db.rows import UserRow
+from userstream_server.db.rows import DecodeUsers, UserRow
 from userstream_server.db.scan import Scan, UserFilter
 from userstream_server.db.users import Users
 from userstream_testing.admin import execute, open_url
@@ -23,9 +23,9 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
-    def blocks(self, query: Any) -> Any:
+    def blocks(self, query: Any, *more: Any) -> Any:
         self.queries += 1
-        return self._session.blocks(query)
+        return self._session.blocks(query, *more)
 
 
 @pytest.fixture
@@ -212,12 +212,13 @@ def test_a_paused_stream_holds_no_connection(database: Database, session: Counti
 def test_an_exception_gives_the_connection_back(database: Database, session: Counting) -> None:
     """When a conversion fails in the middle of a result, the connection is discarded, not leaked."""
 
-    def fail(_rows: object) -> list[object]:
-        raise ZeroDivisionError
+    class Failing(DecodeUsers):
+        def __call__(self, rows: object) -> list[UserRow]:  # noqa: ARG002
+            raise ZeroDivisionError
 
     for _ in range(5):  # more often than the pool has connections
         with pytest.raises(ZeroDivisionError):
-            list(Users(session).stream_users(convert=fail))
+            list(Users(session).stream_users(Scan(), Failing()))
 
     assert database.pool.in_use == 0  # type: ignore[attr-defined]
     assert len(list(Users(session).stream_users())) == 1234

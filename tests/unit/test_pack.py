@@ -1,30 +1,59 @@
 """Messages grow, the last one is known, and the account is exact."""
 
+from collections.abc import Iterator
+from itertools import islice
 from zlib import crc32
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server import validation, wire
-from userstream_server.pack import Ledger, mark_last, pack
+from userstream_server import validation
+from userstream_server.db.rows import RawRow
+from userstream_server.pack import ExactPacker, GrowingPacker, Ledger, Pack, mark_last
 
 KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
-USERS = wire.encode_users([(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS])
+ROWS = [(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS]
+
+
+def packs(packer: ExactPacker, rows: list[RawRow]) -> Iterator[Pack]:
+    """Do what reading does: ask for a number of rows, hand them over."""
+    left = iter(rows)
+    while block := list(islice(left, packer.rows())):
+        yield packer(block)
 
 
 def test_the_first_message_holds_one_user_and_later_ones_more() -> None:
     """Sizes go 1, 4, 16, … up to the bound in bytes."""
-    sizes = [len(batch) for batch in pack(iter(USERS), message_bytes=16_384, max_users=0)]
+    made = list(packs(GrowingPacker(message_bytes=16_384, max_users=0), ROWS))
+    sizes = [pack.user_count for pack in made]
 
     assert sizes[:4] == [1, 4, 16, 64]
-    assert max(sizes) == 16_384 // len(USERS[0])
-    assert len(USERS) == sum(sizes)
+    assert 16_000 < max(len(pack.users) for pack in made) <= 16_384
+    assert len(ROWS) == sum(sizes)
 
 
-def test_users_per_message_are_bounded() -> None:
+@pytest.mark.parametrize("most", [1, 7])
+def test_users_per_message_are_bounded(most: int) -> None:
     """max_users bounds every message."""
-    assert {1} == {len(batch) for batch in pack(iter(USERS), message_bytes=65_536, max_users=1)}
-    assert max(len(batch) for batch in pack(iter(USERS), message_bytes=65_536, max_users=7)) == 7
+    made = packs(GrowingPacker(message_bytes=65_536, max_users=most), ROWS)
+
+    assert max(pack.user_count for pack in made) == most
+
+
+def test_exact_packs() -> None:
+    """Every pack but the last has the number asked for."""
+    assert [1500, 1500, 1500, 500] == [p.user_count for p in packs(ExactPacker(1500), ROWS)]
+
+
+def test_the_crc_runs_on() -> None:
+    """Each pack's CRC covers all user_ids up to its last one, whatever the sizes."""
+    done = 0
+    for pack in packs(GrowingPacker(message_bytes=4096, max_users=0), ROWS):
+        done += pack.user_count
+
+        assert KEYS[done - 1].encode() == pack.last_user_id
+        assert crc32("".join(KEYS[:done]).encode()) == pack.user_id_crc32
 
 
 @given(st.lists(st.integers()))
@@ -36,16 +65,18 @@ def test_mark_last(items: list[int]) -> None:
     assert [False] * (len(items) - 1) + [True] * bool(items) == [last for _, last in marked]
 
 
-def messages(request: pb.StreamUsersRequest, users: list[bytes]) -> list[pb.StreamUsersResponse]:
+def messages(request: pb.StreamUsersRequest, rows: list[RawRow]) -> list[pb.StreamUsersResponse]:
     plan = validation.check_stream_users(request)
     ledger = Ledger(plan, pb.StreamUsersResponse, lambda _: 123_456)
-    batches = pack(iter(users), message_bytes=16_384, max_users=plan.message_users)
-    return [pb.StreamUsersResponse.FromString(raw) for raw in ledger.messages(batches)]
+    packer = GrowingPacker(
+        message_bytes=16_384, max_users=plan.message_users, crc=plan.position.user_id_crc32
+    )
+    return [pb.StreamUsersResponse.FromString(m) for m in ledger.messages(packs(packer, rows))]
 
 
 def test_the_account_adds_up() -> None:
     """Tokens are in each message, the receipt in the last alone, with the right count and CRC."""
-    sent = messages(pb.StreamUsersRequest(), USERS)
+    sent = messages(pb.StreamUsersRequest(), ROWS)
 
     assert [*KEYS] == [user.user_id for message in sent for user in message.users]
     assert all(message.resume_token for message in sent)
@@ -58,7 +89,7 @@ def test_the_account_adds_up() -> None:
 
 def test_progress_never_goes_back() -> None:
     """users_sent and fraction rise; fraction is 1 in the last message only."""
-    progress = [message.progress for message in messages(pb.StreamUsersRequest(), USERS)]
+    progress = [message.progress for message in messages(pb.StreamUsersRequest(), ROWS)]
 
     assert sorted(p.users_sent for p in progress) == [p.users_sent for p in progress]
     assert sorted(p.fraction for p in progress) == [p.fraction for p in progress]
@@ -67,11 +98,11 @@ def test_progress_never_goes_back() -> None:
 
 def test_going_on_after_any_message_gives_the_same_receipt() -> None:
     """From each message's token, the rest leads to the same count and CRC, and says it was resumed."""
-    sent = messages(pb.StreamUsersRequest(max_users_per_message=97), USERS[:1000])
+    sent = messages(pb.StreamUsersRequest(max_users_per_message=97), ROWS[:1000])
     done = 0
     for message in sent:
         done += len(message.users)
-        again = messages(pb.StreamUsersRequest(resume_token=message.resume_token), USERS[done:1000])
+        again = messages(pb.StreamUsersRequest(resume_token=message.resume_token), ROWS[done:1000])
 
         assert sent[-1].receipt.user_id_crc32 == again[-1].receipt.user_id_crc32
         assert again[-1].receipt.user_count == 1000

@@ -5,7 +5,7 @@ soon as the rows are read, or, for a snapshot, keeps one connection and its read
 thread may interrupt it at any time.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -24,8 +24,14 @@ class Session(Protocol):
     def dialect(self) -> Dialect:
         """How to word queries."""
 
-    def blocks(self, query: Query) -> Generator[list[Any]]:
-        """Run a query and yield its rows, at most `BLOCK_ROWS` at a time, as tuples of raw bytes.
+    def blocks(
+        self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
+    ) -> Generator[list[Any]]:
+        """Run a query and yield its rows in blocks, as tuples of raw bytes.
+
+        Args:
+            query: What to run.
+            rows: Asked before each block how many rows it shall have; only the last one has fewer.
 
         The connection is free again when the iterator ends or is closed, in whatever way.
 

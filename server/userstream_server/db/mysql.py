@@ -6,7 +6,7 @@ ten times slower.
 """
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from time import monotonic
@@ -36,12 +36,17 @@ class _Connection:
         self.reusable = True
         self.unread = False
 
-    def blocks(self, text: str, parameters: tuple[object, ...] = ()) -> Generator[list[Any]]:
+    def blocks(
+        self,
+        text: str,
+        parameters: tuple[object, ...] = (),
+        rows: Callable[[], int] = lambda: BLOCK_ROWS,
+    ) -> Generator[list[Any]]:
         """Run a statement and yield its rows in blocks of tuples of bytes."""
         with _translated():
             take = self._run_pure(text, parameters) if self._pure else self._run(text, parameters)
             self.unread = True
-            while block := list(islice(take, BLOCK_ROWS)):
+            while block := list(islice(take, rows())):
                 yield block
             if not self._pure:
                 self._raw.free_result()
@@ -93,11 +98,13 @@ class _Session:
         self._lock = threading.Lock()
         self._current: _Connection | None = None
 
-    def blocks(self, query: Query) -> Generator[list[Any]]:
+    def blocks(
+        self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
+    ) -> Generator[list[Any]]:
         """See `database.Session.blocks`."""
         with self._running() as connection:
             text = _limited(query.text, self._limits.query_seconds(), mariadb=connection.is_mariadb)
-            yield from connection.blocks(text, query.parameters)
+            yield from connection.blocks(text, query.parameters, rows)
 
     def estimate(self, query: Query) -> int:
         """See `database.Session.estimate`."""

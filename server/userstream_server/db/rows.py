@@ -1,9 +1,9 @@
 """What a row is on its way: raw bytes as the database sent them, or a decoded tuple."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
-__all__ = ["RawRow", "UserRow", "decode_ages", "decode_users"]
+__all__ = ["DecodeUsers", "Packer", "RawRow", "UserRow", "decode_ages"]
 
 RawRow = tuple[bytes, bytes, bytes, bytes]
 """(user_id, name, email, age): UTF-8 text, and age in decimal digits."""
@@ -25,12 +25,40 @@ class UserRow(NamedTuple):
     age: int
 
 
-def decode_users(rows: Sequence[RawRow]) -> list[UserRow]:
-    """Turn raw rows into decoded ones."""
-    return [
-        UserRow(user_id.decode(), name.decode(), email.decode(), int(age))
-        for user_id, name, email, age in rows
-    ]
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Packer(Protocol[T_co]):
+    """Decides how many rows go together, and what becomes of them while the next are still being read."""
+
+    def rows(self) -> int:
+        """Return how many rows the next pack shall have."""
+
+    def __call__(self, rows: Sequence[RawRow]) -> T_co:
+        """Make a pack of that many rows, fewer at the end of a chunk."""
+
+
+class DecodeUsers:
+    """Packs that are lists of decoded users.
+
+    Args:
+        pack_rows: Users in each.
+    """
+
+    def __init__(self, pack_rows: int = 1000) -> None:
+        """See the class."""
+        self._pack_rows = pack_rows
+
+    def rows(self) -> int:
+        """See `Packer.rows`."""
+        return self._pack_rows
+
+    def __call__(self, rows: Sequence[RawRow]) -> list[UserRow]:
+        """Decode them."""
+        return [
+            UserRow(user_id.decode(), name.decode(), email.decode(), int(age))
+            for user_id, name, email, age in rows
+        ]
 
 
 def decode_ages(rows: Sequence[tuple[bytes]]) -> list[int]:

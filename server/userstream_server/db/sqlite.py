@@ -1,7 +1,7 @@
 """The embedded database: one SQLite file, read through the same queries and generators as MySQL."""
 
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
@@ -44,11 +44,13 @@ class _Connection:
             raise translated(error) from error
         self.raw.text_factory = bytes
 
-    def blocks(self, query: Query) -> Generator[list[Any]]:
+    def blocks(
+        self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
+    ) -> Generator[list[Any]]:
         """Run a query and yield its rows in blocks of tuples of bytes."""
         cursor = self.raw.execute(query.text, query.parameters)
         try:
-            while block := cursor.fetchmany(BLOCK_ROWS):
+            while block := cursor.fetchmany(rows()):
                 yield block
         finally:
             cursor.close()
@@ -72,7 +74,9 @@ class _Session:
         self._limits = limits
         self._held: _Connection | None = None
 
-    def blocks(self, query: Query) -> Generator[list[Any]]:
+    def blocks(
+        self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
+    ) -> Generator[list[Any]]:
         """See `database.Session.blocks`."""
         with ExitStack() as stack:
             connection = self._held or stack.enter_context(self._pool.connection())
@@ -83,7 +87,7 @@ class _Session:
                 _STEPS_BETWEEN_LOOKS,
             )
             try:
-                yield from connection.blocks(query)
+                yield from connection.blocks(query, rows)
             except sqlite3.Error as error:
                 self._limits.check_cancelled()
                 raise translated(error) from error

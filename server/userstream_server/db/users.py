@@ -6,20 +6,27 @@
     for page in users.lazy_paginate(page_size=100): ...
     average = sum(users.stream_user_ages()) / ...
 
-All read in ascending order of user_id and keep one chunk in memory, never the table. `convert` says
-what a user is on its way out: a decoded `UserRow` unless the caller wants the bytes for the wire.
+All read in ascending order of user_id and keep one chunk in memory, never the table. A packer says what
+rows become on their way out: decoded `UserRow`s unless the caller wants the bytes for the wire.
 """
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
-from userstream_server.db.chunks import ChunkSizes, Convert, read_chunk, read_chunks
+from userstream_server.db.chunks import ChunkSizes, read_chunks
 from userstream_server.db.database import Session
-from userstream_server.db.rows import decode_ages, decode_users
+from userstream_server.db.rows import DecodeUsers, Packer, UserRow, decode_ages
 from userstream_server.db.scan import Scan, UserFilter
-from userstream_server.db.sql import ages_query, boundary_query, count_query, last_key_query
+from userstream_server.db.sql import (
+    Query,
+    ages_query,
+    boundary_query,
+    count_query,
+    last_key_query,
+    users_query,
+)
 
 __all__ = ["DEFAULT_BATCH_AGE_OVER", "Page", "Users"]
 
@@ -37,14 +44,14 @@ class Page(Generic[T]):
     """One page.
 
     Attributes:
-        users: At most page_size users.
+        users: What the packer made of at most page_size users.
         has_more: Whether another user follows.
-        last_key: The last user's user_id; None on an empty page.
+        last_key: The last user's user_id.
     """
 
-    users: list[T]
+    users: T
     has_more: bool
-    last_key: str | None
+    last_key: str
 
 
 class Users:
@@ -60,69 +67,88 @@ class Users:
         self._session = session
         self._sizes = sizes
 
-    def stream_users(
-        self, scan: Scan = _EVERYONE, *, convert: Convert[Any] = decode_users
-    ) -> Generator[Any]:
-        """Yield a scan's users one by one.
+    @overload
+    def stream_users(self, scan: Scan = ...) -> Generator[UserRow]: ...
 
-        Args:
-            scan: Which users.
-            convert: What to make of raw rows; `decode_users` gives `UserRow`s.
+    @overload
+    def stream_users(self, scan: Scan, packer: Packer[T]) -> Generator[T]: ...
+
+    def stream_users(
+        self, scan: Scan = _EVERYONE, packer: Packer[Any] | None = None
+    ) -> Generator[Any]:
+        """Yield a scan's users one by one, or with a packer one pack after another.
 
         Raises:
             UserStreamError: The database is away, the deadline over, the call cancelled.
         """
-        with closing(read_chunks(self._session, scan, convert, self._sizes)) as chunks:
-            for chunk in chunks:
-                yield from chunk
+        if packer is not None:
+            yield from self._packs(scan, packer, self._sizes)
+            return
+        for users in self._packs(scan, DecodeUsers(), self._sizes):
+            yield from users
+
+    @overload
+    def batch_processing(self, batch_size: int, scan: Scan = ...) -> Generator[list[UserRow]]: ...
+
+    @overload
+    def batch_processing(self, batch_size: int, scan: Scan, packer: Packer[T]) -> Generator[T]: ...
 
     def batch_processing(
-        self, batch_size: int, scan: Scan = _OVER_25, *, convert: Convert[Any] = decode_users
-    ) -> Generator[list[Any]]:
-        """Yield lists of exactly `batch_size` users, fewer only in the last; users over 25 unless `scan` differs."""
-        # A chunk of whole batches, so that no batch waits for a second query.
-        sizes = replace(self._sizes, first_rows=batch_size)
-        batch: list[Any] = []
-        with closing(read_chunks(self._session, scan, convert, sizes)) as chunks:
-            for chunk in chunks:
-                start = 0
-                while len(batch) + len(chunk) - start >= batch_size:
-                    end = start + batch_size - len(batch)
-                    yield batch + chunk[start:end]
-                    batch, start = [], end
-                batch += chunk[start:]
-        if batch:
-            yield batch
+        self, batch_size: int, scan: Scan = _OVER_25, packer: Packer[Any] | None = None
+    ) -> Generator[Any]:
+        """Yield batches of exactly `batch_size` users, fewer only in the last; by default users over 25.
+
+        Args:
+            batch_size: Users a batch.
+            scan: Which users.
+            packer: What to make of a batch; it must ask for `batch_size` rows.
+
+        Raises:
+            UserStreamError: See `stream_users`.
+        """
+        sizes = replace(self._sizes, multiple_of=batch_size)
+        yield from self._packs(scan, packer or DecodeUsers(batch_size), sizes)
+
+    @overload
+    def lazy_paginate(
+        self, page_size: int, scan: Scan = ..., *, offset: int = ...
+    ) -> Generator[Page[list[UserRow]]]: ...
+
+    @overload
+    def lazy_paginate(
+        self, page_size: int, scan: Scan, packer: Packer[T], *, offset: int = ...
+    ) -> Generator[Page[T]]: ...
 
     def lazy_paginate(
         self,
         page_size: int,
         scan: Scan = _EVERYONE,
+        packer: Packer[Any] | None = None,
         *,
         offset: int = 0,
-        convert: Convert[Any] = decode_users,
     ) -> Generator[Page[Any]]:
         """Yield pages, each read only when it is asked for; none when no user matches.
 
         Args:
             page_size: Users a page.
             scan: Which users; its limit is not used.
+            packer: What to make of a page; it must ask for `page_size` rows.
             offset: Skip this many users first (LIMIT/OFFSET; its cost grows with it).
-            convert: What to make of raw rows.
+
+        Raises:
+            UserStreamError: See `stream_users`.
         """
-        while True:
+        packer = packer or DecodeUsers(page_size)
+        has_more = True
+        while has_more:
             # One row more than the page tells whether another page follows, without a query for it.
-            keys: list[bytes] = []
-            users, _ = read_chunk(
-                self._session, scan, _remembering_keys(convert, keys), page_size + 1, offset=offset
-            )
-            if not users:
+            query = users_query(self._session.dialect, scan, limit=page_size + 1, offset=offset)
+            blocks = list(self._session.blocks(query, packer.rows))
+            if not blocks:
                 return
-            has_more = len(users) > page_size
-            last_key = keys[:page_size][-1].decode("ascii")
-            yield Page(users[:page_size], has_more, last_key)
-            if not has_more:
-                return
+            has_more = len(blocks) > 1
+            last_key = blocks[0][-1][0].decode("ascii")
+            yield Page(packer(blocks[0]), has_more, last_key)
             scan, offset = scan.beginning_after(last_key), 0
 
     def stream_user_ages(
@@ -156,16 +182,11 @@ class Users:
         rows = self._session.estimate(ages_query(self._session.dialect, scan))
         return rows if scan.limit is None else min(rows, scan.limit)
 
-    def _text(self, query: Any) -> str | None:
+    def _packs(self, scan: Scan, packer: Packer[T], sizes: ChunkSizes) -> Generator[T]:
+        with closing(read_chunks(self._session, scan, packer, sizes)) as chunks:
+            for packs in chunks:
+                yield from packs
+
+    def _text(self, query: Query) -> str | None:
         rows = [row for block in self._session.blocks(query) for row in block]
         return rows[0][0].decode("ascii") if rows else None
-
-
-def _remembering_keys(convert: Convert[T], keys: list[bytes]) -> Convert[T]:
-    """Wrap a conversion so that it also notes the rows' keys."""
-
-    def convert_and_note(rows: Sequence[Any]) -> list[T]:
-        keys.extend(row[0] for row in rows)
-        return convert(rows)
-
-    return convert_and_note

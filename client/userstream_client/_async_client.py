@@ -21,6 +21,7 @@ from userstream_client._channel import (
     open_aio_channel,
 )
 from userstream_client._resume import DEFAULT_RESUME, Attempts, ResumePolicy
+from userstream_client.errors import CallCancelledError
 from userstream_client.models import (
     AverageAge,
     AverageAgeProgress,
@@ -77,6 +78,7 @@ class AsyncUserStreamClient:
             resume=resume,
         )
         self._channel = open_aio_channel(self._connection)
+        self._closed = False
         self._stub = user_service_pb2_grpc.UserServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
@@ -92,6 +94,7 @@ class AsyncUserStreamClient:
 
     async def close(self) -> None:
         """End all calls and the connection."""
+        self._closed = True
         await self._channel.close()
 
     def stream_users(
@@ -267,14 +270,18 @@ class AsyncUserStreamClient:
         return HealthStatus(response.status)
 
     async def _ask(self, method: Callable[..., Any], request: object) -> Any:
-        return await answer(
-            request, partial(method, metadata=self._connection.metadata), self._attempts()
-        )
+        return await answer(request, partial(self._start, method), self._attempts())
 
     def _call(self, method: Callable[..., Any]) -> tuple[Callable[..., Any], Attempts, float]:
         """Return what `answers` needs to drive a method."""
-        called = partial(method, metadata=self._connection.metadata)
+        called = partial(self._start, method)
         return called, self._attempts(), self._connection.attempt_timeout_seconds
+
+    def _start(self, method: Callable[..., Any], request: object, **options: Any) -> Any:
+        # A stream may come here long after its client was closed, from the wait before an attempt.
+        if self._closed:
+            raise CallCancelledError("the client is closed", code=grpc.StatusCode.CANCELLED)
+        return method(request, metadata=self._connection.metadata, **options)
 
     def _attempts(self) -> Attempts:
         return Attempts(self._connection.resume, self._connection.timeout_seconds)

@@ -38,22 +38,21 @@ async def answers(
     """
     while not scan.done:
         call = method(scan.next_request(), timeout=attempts.remaining_seconds())
+        failure = None
         try:
             while (message := await _next(call, quiet_seconds)) is not grpc.aio.EOF:
                 item = scan.take(message)
                 attempts.progressed()
                 yield item
             scan.end()
-        except (grpc.RpcError, TimeoutError) as failure:
-            if scan.done:
-                break
-            wait = attempts.wait_after(_error(failure, quiet_seconds))
-        else:
-            break
+        except (grpc.RpcError, TimeoutError) as raised:
+            failure = _error(raised, quiet_seconds)
         finally:
             call.cancel()
+        if failure is None or scan.done:
+            break
+        await asyncio.sleep(attempts.wait_after(failure))
         scan.failed()
-        await asyncio.sleep(wait)
     scan.settle()
 
 
@@ -66,9 +65,9 @@ async def answer(request: object, method: Method, attempts: Attempts) -> Any:
     while True:
         try:
             return await method(request, timeout=attempts.remaining_seconds())
-        except grpc.RpcError as failure:
-            wait = attempts.wait_after(error_from_call(failure))
-        await asyncio.sleep(wait)
+        except grpc.RpcError as raised:
+            failure = error_from_call(raised)
+        await asyncio.sleep(attempts.wait_after(failure))
 
 
 async def _next(call: Any, quiet_seconds: float) -> Any:

@@ -21,6 +21,7 @@ from userstream_client._channel import (
 from userstream_client._resume import DEFAULT_RESUME, Attempts, ResumePolicy
 from userstream_client._streams import BatchStream, UserStream, answer, answers
 from userstream_client._watchdog import Watchdog
+from userstream_client.errors import CallCancelledError
 from userstream_client.models import (
     AverageAge,
     AverageAgeProgress,
@@ -77,6 +78,7 @@ class UserStreamClient:
             resume=resume,
         )
         self._channel = open_channel(self._connection)
+        self._closed = False
         self._stub = user_service_pb2_grpc.UserServiceStub(self._channel)
         self._watchdog = Watchdog(self._connection.attempt_timeout_seconds)
 
@@ -93,6 +95,7 @@ class UserStreamClient:
 
     def close(self) -> None:
         """End all calls and the connection."""
+        self._closed = True
         self._channel.close()
 
     def stream_users(
@@ -264,14 +267,18 @@ class UserStreamClient:
         return HealthStatus(response.status)
 
     def _ask(self, method: Callable[..., Any], request: object) -> Any:
-        return answer(
-            request, partial(method, metadata=self._connection.metadata), self._attempts()
-        )
+        return answer(request, partial(self._start, method), self._attempts())
 
     def _call(self, method: Callable[..., Any]) -> tuple[Callable[..., Any], Attempts, Watchdog]:
         """Return what `answers` needs to drive a method."""
-        called = partial(method, metadata=self._connection.metadata)
+        called = partial(self._start, method)
         return called, self._attempts(), self._watchdog
+
+    def _start(self, method: Callable[..., Any], request: object, **options: Any) -> Any:
+        # A stream may come here long after its client was closed, from the wait before an attempt.
+        if self._closed:
+            raise CallCancelledError("the client is closed", code=grpc.StatusCode.CANCELLED)
+        return method(request, metadata=self._connection.metadata, **options)
 
     def _attempts(self) -> Attempts:
         return Attempts(self._connection.resume, self._connection.timeout_seconds)

@@ -28,7 +28,8 @@ _BY_TRANSPORT = {
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.CANCELLED,
 }
-_TRANSPORT_WORDS = ("rst_stream", "stream removed", "unexpected eos", "goaway", "connection reset")
+# Not "stream removed", which gRPC also says of a channel that its own side closed.
+_TRANSPORT_WORDS = ("rst_stream", "goaway", "unexpected eos", "connection reset")
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ def answers(
     """
     while not scan.done:
         call = method(scan.next_request(), timeout=attempts.remaining_seconds())
+        failure = None
         try:
             with watchdog.over(call) as watch:
                 for message in _messages(call, watch):
@@ -59,17 +60,15 @@ def answers(
                     attempts.progressed()
                     yield item
             scan.end()
-        except grpc.RpcError as failure:
-            if scan.done:
-                break
-            wait = attempts.wait_after(_error(failure, watch, watchdog))
-        else:
-            break
+        except grpc.RpcError as raised:
+            failure = _error(raised, watch, watchdog)
         finally:
             # Whoever opens a call ends it: also when the caller leaves, or the scan refuses a message.
             call.cancel()
+        if failure is None or scan.done:
+            break
+        time.sleep(attempts.wait_after(failure))
         scan.failed()
-        time.sleep(wait)
     scan.settle()
 
 
@@ -82,9 +81,9 @@ def answer(request: object, method: Method, attempts: Attempts) -> Any:
     while True:
         try:
             return method(request, timeout=attempts.remaining_seconds())
-        except grpc.RpcError as failure:
-            wait = attempts.wait_after(error_from_call(failure))
-        time.sleep(wait)
+        except grpc.RpcError as raised:
+            failure = error_from_call(raised)
+        time.sleep(attempts.wait_after(failure))
 
 
 def _messages(call: Any, watch: Watch) -> Iterator[Any]:

@@ -9,7 +9,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2
 
 from userstream_server.db.database import Database
-from userstream_server.errors import UserStreamError
+from userstream_server.errors import InternalError, UserStreamError
 
 __all__ = ["SERVICE_NAME", "HealthMonitor"]
 
@@ -69,6 +69,9 @@ class HealthMonitor:
         except UserStreamError as error:
             self._set(_NOT_SERVING)
             self._say(error)
+        except Exception:  # noqa: BLE001 - a defect here must not end the watch for good
+            self._set(_NOT_SERVING)
+            self._say(InternalError())
         else:
             self._set(_SERVING)
             self._say(None)

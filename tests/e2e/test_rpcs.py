@@ -235,7 +235,7 @@ def test_bad_requests(stub: Any, rpc: str, request_: Any, field: str) -> None:
 def test_malformed_bytes(shared_server: ServerProcess, rpc: str, raw: bytes) -> None:
     """Broken protobuf and text that is not UTF-8 are INVALID_ARGUMENT too."""
     with grpc.insecure_channel(shared_server.target) as channel:
-        call = channel.unary_stream(f"/userstream.v1.UserService/{rpc}")
+        call: Any = channel.unary_stream(f"/userstream.v1.UserService/{rpc}")
         error = rich_error(call(raw))
 
     assert error.code is grpc.StatusCode.INVALID_ARGUMENT
@@ -263,11 +263,11 @@ def test_a_table_that_goes_missing(own_stub: Any, seeded_url: str) -> None:
 def test_an_unknown_method(shared_server: ServerProcess) -> None:
     """A method we do not have is UNIMPLEMENTED."""
     with grpc.insecure_channel(shared_server.target) as channel:
-        call = channel.unary_unary("/userstream.v1.UserService/DeleteUsers")
+        call: Any = channel.unary_unary("/userstream.v1.UserService/DeleteUsers")
         with pytest.raises(grpc.RpcError) as caught:
             call(b"")
 
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def _iterate(answer: Any) -> list[Any]:

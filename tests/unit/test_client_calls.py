@@ -45,8 +45,7 @@ def test_pages_are_asked_for_one_at_a_time() -> None:
     ):
         pages = client.lazy_paginate(2)
         counts = [len(server.calls)]
-        for _ in pages:
-            counts.append(len(server.calls))
+        counts += [len(server.calls) for _ in pages]
 
     assert [0, 1, 2, 3] == counts
     assert ["", "after:2", "after:4"] == [call.request.page_token for call in server.calls]
@@ -116,11 +115,13 @@ def running(count: int, total: int, *, final: bool = False) -> pb.StreamAverageA
 
 def test_running_average_goes_on_from_its_token() -> None:
     """The sum so far is in the token; the caller sees figures that only grow."""
-    with ScriptedServer(
-        [running(2, 50), AWAY], [running(4, 90), running(5, 99, final=True)]
-    ) as server:
-        with UserStreamClient(server.target, resume=QUICK) as client:
-            steps = list(client.stream_average_age())
+    with (
+        ScriptedServer(
+            [running(2, 50), AWAY], [running(4, 90), running(5, 99, final=True)]
+        ) as server,
+        UserStreamClient(server.target, resume=QUICK) as client,
+    ):
+        steps = list(client.stream_average_age())
 
     assert [(2, "25.00"), (4, "22.50"), (5, "19.80")] == [(s.user_count, s.text) for s in steps]
     assert [False, False, True] == [step.final for step in steps]
@@ -142,8 +143,7 @@ def test_partitions() -> None:
     response = pb.PartitionUsersResponse()
     response.partitions.add(partition="a", estimated_users=3)
     response.partitions.add(partition="b", estimated_users=4)
-    with (
-        ScriptedServer([response]) as server, UserStreamClient(server.target) as client:
+    with ScriptedServer([response]) as server, UserStreamClient(server.target) as client:
         found = client.partitions(2, UserFilter(age_over=30))
 
     assert [Partition("a", 3), Partition("b", 4)] == found
@@ -155,7 +155,8 @@ def test_partitions() -> None:
 
 def test_requests_hold_every_option() -> None:
     """Each argument of a stream reaches its field, and an unset one stays unset."""
-    with ScriptedServer(messages_of([]), messages_of([], response=pb.BatchUsersResponse)) as server,
+    with (
+        ScriptedServer(messages_of([]), messages_of([], response=pb.BatchUsersResponse)) as server,
         UserStreamClient(server.target) as client,
     ):
         where = UserFilter(age_up_to=0, name_prefix="A", email_domain="example.com")

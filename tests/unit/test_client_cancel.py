@@ -23,8 +23,7 @@ def raise_after(_user: User) -> None:
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
     """Yield a server whose stream never ends."""
-    with (
-        ScriptedServer(scan_script(USERS, Hang(), messages=2)) as server:
+    with ScriptedServer(scan_script(USERS, Hang(), messages=2)) as server:
         yield server
 
 
@@ -100,7 +99,8 @@ def test_closing_the_client_wakes_its_streams(server: ScriptedServer) -> None:
 
 def test_a_stream_costs_no_thread_when_it_is_over() -> None:
     """The watchdog's thread goes with the last stream."""
-    with ScriptedServer(*[scan_script(USERS) for _ in range(5)]) as server,
+    with (
+        ScriptedServer(*[scan_script(USERS) for _ in range(5)]) as server,
         UserStreamClient(server.target) as client,
     ):
         for _ in range(5):

@@ -61,12 +61,9 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    # gRPC's own log would stand beside our one line.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    _hush_grpc()
     try:
         app()
-    except BrokenPipeError:
-        _leave_pipe()
     except SettingsError as error:
         _fail(str(error), 2)
     except UsageProblem as error:
@@ -80,15 +77,20 @@ def main() -> None:
         _fail(f"userstream: cannot read or write{where}: {error.strerror}", 1)
 
 
+def _hush_grpc() -> None:
+    """Keep gRPC's own log lines from standing beside ours, unless somebody asked for them.
+
+    Its C core has read GRPC_VERBOSITY by now, as it does when it is imported, and writes to file
+    descriptor 2 directly: so that leads nowhere, and sys.stderr gets the real one under another number.
+    """
+    if sys.stderr is None or {"GRPC_VERBOSITY", "GRPC_TRACE"} & set(os.environ):
+        return
+    real, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = open(real, "w", buffering=1, errors="backslashreplace")  # noqa: PTH123, SIM115
+
+
 def _fail(line: str, code: int) -> None:
     print(line, file=sys.stderr)  # noqa: T201
     sys.exit(code)
-
-
-def _leave_pipe() -> None:
-    """Leave quietly: whoever reads has all it wants.
-
-    Python flushes stdout once more on its way out, which would fail again, and aloud.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(0)

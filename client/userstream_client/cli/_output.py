@@ -1,8 +1,10 @@
 """Rows to stdout: tables for people, text for programs."""
 
 import io
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
@@ -39,17 +41,19 @@ class Output:
 
     def write(self, rows: Iterable[Row]) -> None:
         """Print rows, now."""
-        if self._table:
-            self._table.write(list(rows))
-        else:
-            self._head()
-            sys.stdout.write(self._encode(self._columns, list(rows)))
-        sys.stdout.flush()
+        with _quiet_pipe():
+            if self._table:
+                self._table.write(list(rows))
+            else:
+                self._head()
+                sys.stdout.write(self._encode(self._columns, list(rows)))
+            sys.stdout.flush()
 
     def close(self) -> None:
         """Print the heading if no row came, and flush while a broken pipe can still be answered."""
-        self._head()
-        sys.stdout.flush()
+        with _quiet_pipe():
+            self._head()
+            sys.stdout.flush()
 
     def _head(self) -> None:
         if self._heading:
@@ -88,6 +92,17 @@ class _TerminalTable:
             table.add_row(*[Text(escaped(str(value))) for value in row])
         self._console.print(table)
         self._heading = False
+
+
+@contextmanager
+def _quiet_pipe() -> Iterator[None]:
+    """Leave with exit code 0 when whoever reads has enough, as `head` has: that is no failure."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python flushes stdout once more on its way out, which would fail again, and aloud.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
 
 
 def _pretty(style: Format) -> bool:

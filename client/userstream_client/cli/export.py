@@ -115,7 +115,9 @@ def _begin(
     count = options["partitions"]
     ranges = client.partitions(count, where) if count > 1 else [Partition("", 0)]
     parts = [Part(f".{path.name}.part-{n}", r.partition) for n, r in enumerate(ranges)]
-    return ExportState(options, parts)
+    state = ExportState(options, parts)
+    state.save(path)  # from now on, whatever is left behind is known to belong to this export
+    return state
 
 
 def _read(reader: PartReader) -> None:

@@ -22,6 +22,8 @@ from userstream_server.db.sql import users_query
 __all__ = ["ChunkSizes", "read_chunks"]
 
 T = TypeVar("T")
+_GROWTH = 4
+"""A stalled consumer is met in its second chunk, so that one must not be large yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class ChunkSizes:
     def following(self, rows: int, consumed_seconds: float) -> int:
         """Return the next chunk's rows, given how long the consumer took for the last ones."""
         wished = rows * self.target_seconds / max(consumed_seconds, 1e-6)
-        return self._whole(max(self.first_rows, min(self.max_rows, rows * 8, int(wished))))
+        return self._whole(max(self.first_rows, min(self.max_rows, rows * _GROWTH, int(wished))))
 
     def _whole(self, rows: int) -> int:
         return max(1, rows // self.multiple_of) * self.multiple_of

@@ -5,19 +5,36 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 from uuid import UUID, uuid5
 
+from userstream_server.db.csv_lines import MAX_RECORD_CHARS, CsvLines, RecordTooLongError
 from userstream_server.db.rows import UserRow
 
-__all__ = ["EMAIL_NAMESPACE", "CsvFormatError", "Reject", "read_users"]
+__all__ = [
+    "EMAIL_NAMESPACE",
+    "CsvFormatError",
+    "Reject",
+    "open_csv",
+    "read_open_file",
+    "read_users",
+]
 
 EMAIL_NAMESPACE = UUID("6f1d2c1e-5d0b-5b0e-9f6e-3c1f0a7d9b52")
-"""A user without user_id gets UUIDv5 of its e-mail address in this namespace, so seeding twice changes nothing."""
+"""A user without user_id gets UUIDv5 of its e-mail address in this namespace, so seeding twice changes nothing.
 
+The address is taken as it is written: two that differ in case alone stay two users, and none is lost.
+"""
+
+_COLUMNS = {"userid": "user_id", "name": "name", "email": "email", "age": "age"}
 _MAX_CHARS = 255
 _MAX_AGE_DIGITS = 10  # DECIMAL(10,0)
-_AGE = re.compile(r"[0-9]+")
-_CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HYPHENATED = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_CANONICAL_UUID = re.compile(_HYPHENATED)
+# uuid.UUID alone would also take hyphens anywhere, signs and underscores.
+_OTHER_UUID = re.compile(
+    rf"(?:urn:uuid:)?{_HYPHENATED}|\{{{_HYPHENATED}\}}|[0-9a-f]{{32}}", re.IGNORECASE | re.ASCII
+)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -32,7 +49,8 @@ class Reject:
     Attributes:
         line: The line it begins on, from 1.
         reason: What is wrong, without its values.
-        fields: The row as it was read.
+        fields: The row as it was read, or all of it as one where it cannot be split; bytes that are not UTF-8 are
+            surrogates.
     """
 
     line: int
@@ -40,82 +58,103 @@ class Reject:
     fields: list[str]
 
 
+def open_csv(path: Path) -> TextIO:
+    """Open a CSV file so that bytes that are not UTF-8 cost their own row only. Raises OSError."""
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
 def read_users(path: Path) -> Iterator[UserRow | Reject]:
+    """Open a CSV file and read it; see `read_open_file`."""
+    with open_csv(path) as file:
+        yield from read_open_file(file)
+
+
+def read_open_file(file: TextIO) -> Iterator[UserRow | Reject]:
     """Yield the users of a CSV file, and a `Reject` for each row that is none; never more than a row in memory.
 
-    The first line names the columns name, email, age and, if there, user_id, in any order and case.
-    Quotes are optional; LF, CRLF and a byte order mark are fine.
+    The first line names the columns name, email, age and, if there, user_id, in any order and case; other columns are
+    passed over. Quotes are optional; LF, CRLF, a byte order mark and empty lines are fine. White space around a value
+    is no part of it. UUIDs come out in lower case with hyphens.
+
+    Args:
+        file: From `open_csv`.
 
     Raises:
         CsvFormatError: The first line is no such header.
         OSError: The file cannot be read.
     """
-    # Bytes that are not UTF-8 become surrogates, so that only their own row is lost.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file)
-        columns = _header(next(reader, []))
-        while True:
-            line = reader.line_num + 1
-            try:
-                fields = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:
-                yield Reject(line, "a field is too long or a quote is not closed", [])
-                continue
-            if fields:  # an empty line is nothing
-                yield _user(line, fields, columns)
-
-
-def _header(fields: list[str]) -> dict[str, int]:
-    """Return where each column stands."""
-    names = [field.strip().lower() for field in fields]
-    columns: dict[str, int] = {
-        name: names.index(name) for name in ("user_id", "name", "email", "age") if name in names
-    }
-    missing = [name for name in ("name", "email", "age") if name not in columns]
-    if missing or len(set(names)) != len(names):
-        raise CsvFormatError(
-            "the first line must name the columns name,email,age and optionally user_id"
-            + (f"; missing: {', '.join(missing)}" if missing else "; one stands twice")
-        )
-    columns[""] = len(names)
-    return columns
-
-
-def _user(line: int, fields: list[str], columns: dict[str, int]) -> UserRow | Reject:
-    if len(fields) != columns[""]:
-        return Reject(line, f"{len(fields)} columns instead of {columns['']}", fields)
-    name = fields[columns["name"]].strip()
-    email = fields[columns["email"]].strip()
-    age = fields[columns["age"]].strip()
-    user_id = fields[columns["user_id"]].strip() if "user_id" in columns else ""
-    reason = _wrong(name, email, age)
-    if reason:
-        return Reject(line, reason, fields)
-    if not user_id:
-        user_id = str(uuid5(EMAIL_NAMESPACE, email))
-    elif not _CANONICAL_UUID.fullmatch(user_id):
+    lines = CsvLines(file)
+    # Strict: a row whose quotes do not match would otherwise come out as some other row.
+    reader = csv.reader(lines, skipinitialspace=True, strict=True)
+    try:
+        header = _Header(next(reader, []))
+    except (csv.Error, RecordTooLongError):
+        header = _Header([])
+    while True:
+        lines.begin_record()
         try:
-            user_id = str(UUID(user_id))
-        except ValueError:
-            return Reject(line, "user_id is not a UUID", fields)
-    return UserRow(user_id, name, email, int(age))
+            fields = next(reader)
+        except StopIteration:
+            return
+        except (csv.Error, RecordTooLongError):
+            lines.keep_first_line()
+            reason = f"quotes do not match, or it is too long (over {MAX_RECORD_CHARS} characters)"
+            yield Reject(lines.first_line, reason, [lines.record])
+            continue
+        if len(fields) < 2 and not "".join(fields).strip():
+            continue  # an empty line is nothing
+        user = header.user(fields)
+        yield user if isinstance(user, UserRow) else Reject(lines.first_line, user, fields)
 
 
-def _wrong(name: str, email: str, age: str) -> str | None:
-    """Return why these cannot be a user's, if so."""
-    text = name + email
-    wrong = {
-        "name is missing": not name,
-        "email is missing": not email,
-        "age is missing": not age,
-        "not valid UTF-8": not text.isascii() and _SURROGATES.search(text) is not None,
-        "a field holds a NUL character": "\0" in text,
-        "email has no @ between two parts": "@" not in email[1:-1],
-        f"name or email is longer than {_MAX_CHARS} characters": max(len(name), len(email))
-        > _MAX_CHARS,
-        "age is not a whole number of 0 or more": not _AGE.fullmatch(age),
-        f"age has more than {_MAX_AGE_DIGITS} digits": len(age.lstrip("0")) > _MAX_AGE_DIGITS,
-    }
-    return next((reason for reason, applies in wrong.items() if applies), None)
+class _Header:
+    """Where each column stands."""
+
+    def __init__(self, fields: list[str]) -> None:
+        # "User ID", "user_id" and "E-Mail" are what they seem.
+        names = [re.sub(r"[\s_-]", "", field.lower()) for field in fields]
+        found = [_COLUMNS[name] for name in names if name in _COLUMNS]
+        missing = [name for name in ("name", "email", "age") if name not in found]
+        if missing or len(set(found)) < len(found):
+            raise CsvFormatError(
+                "the first line must name the columns name,email,age and optionally user_id"
+                + (f"; missing: {', '.join(missing)}" if missing else "; one stands twice")
+            )
+        self._width = len(fields)
+        self._name, self._email, self._age = map(names.index, ("name", "email", "age"))
+        self._user_id = names.index("userid") if "userid" in names else None
+
+    def user(self, fields: list[str]) -> UserRow | str:
+        """Return the user of a row, or why it is none."""
+        if len(fields) != self._width:
+            return f"{len(fields)} columns instead of {self._width}"
+        name = fields[self._name].strip()
+        email = fields[self._email].strip()
+        age = fields[self._age].strip()
+        for complaint in _complaints(name, email, age):
+            return complaint
+        user_id = "" if self._user_id is None else fields[self._user_id].strip()
+        if not _CANONICAL_UUID.fullmatch(user_id):
+            if user_id and not _OTHER_UUID.fullmatch(user_id):
+                return "user_id is not a UUID"
+            user_id = str(UUID(user_id) if user_id else uuid5(EMAIL_NAMESPACE, email))
+        return UserRow(user_id, name, email, int(age))
+
+
+def _complaints(name: str, email: str, age: str) -> Iterator[str]:
+    """Yield why these cannot be a user's."""
+    for field, value in (("name", name), ("email", email), ("age", age)):
+        if not value:
+            yield f"{field} is missing"
+        elif "\0" in value:
+            yield f"{field} holds a NUL character"
+        elif not value.isascii() and _SURROGATES.search(value):
+            yield f"{field} is not valid UTF-8"
+        elif len(value) > _MAX_CHARS:
+            yield f"{field} is longer than {_MAX_CHARS} characters"
+    if "@" not in email[1:-1]:
+        yield "email has no @ between two parts"
+    if not (age.isascii() and age.isdecimal()):
+        yield "age is not a whole number of 0 or more"
+    if len(age) > _MAX_AGE_DIGITS:
+        yield f"age has more than {_MAX_AGE_DIGITS} digits"

@@ -2,9 +2,13 @@
 
 sqlite:///relative.db    sqlite:////absolute.db
 mysql://user:password@host[:port][,host2[:port]…]/database[?tls=required&tls_ca=FILE]
+
+mariadb:// is the same as mysql://. User, password, database and file are percent-decoded.
 """
 
+import re
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote
@@ -13,8 +17,11 @@ __all__ = ["DEFAULT_DATABASE", "DatabaseUrl"]
 
 DEFAULT_DATABASE = "ALX_prodev"
 _DEFAULT_PORT = 3306
+_MAX_DATABASE_CHARS = 64
 _TAKES = "takes sqlite:///FILE or mysql://user:password@host[:port][,host2…]/database"
 _OPTIONS = frozenset({"tls", "tls_ca", "tls_cert", "tls_key"})
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,19}")
+_HOST = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<name>[\w.-]+))(?::(?P<port>[0-9]{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +57,37 @@ class DatabaseUrl:
         """Take a URL apart.
 
         Raises:
-            ValueError: It cannot be understood; the message does not repeat it.
+            ValueError: It cannot be understood; the message names the part, never one that may be a password.
         """
         scheme, separator, rest = text.strip().partition("://")
+        scheme = scheme.lower()
         if not separator:
             raise ValueError(f"is no URL; it {_TAKES}")
         if scheme == "sqlite":
-            if not rest.startswith("/") or rest == "/":
-                raise ValueError(
-                    "names no SQLite file; it takes sqlite:///relative.db or sqlite:////absolute.db"
-                )
-            return cls("sqlite", path=Path(unquote(rest[1:])))
+            return cls("sqlite", path=_sqlite_path(rest))
         if scheme in {"mysql", "mariadb"}:
             return cls._parse_mysql(rest)
-        raise ValueError(f"begins with neither sqlite:// nor mysql://; it {_TAKES}")
+        got = f"with {scheme}://" if _SCHEME.fullmatch(scheme) else "with something else"
+        raise ValueError(f"begins {got}; it {_TAKES}")
 
     @classmethod
     def _parse_mysql(cls, rest: str) -> "DatabaseUrl":
         place, _, query = rest.partition("?")
         account, at, where = place.rpartition("@")
-        if not at or not account:
-            raise ValueError(
-                f"names no user (percent-encode an @ or / in the password); it {_TAKES}"
-            )
         user, _, password = account.partition(":")
+        if not at or not user or "@" in query:
+            raise ValueError(
+                f"names no user, or has an @, / or ? that is not percent-encoded; it {_TAKES}"
+            )
         hosts, _, database = where.partition("/")
+        # Options first: where a password holds a ?, what looks like a host is a part of it.
         options = _options(query)
         return cls(
             "mysql",
-            user=unquote(user),
-            password=unquote(password),
+            user=_decoded(user, "user"),
+            password=_decoded(password, "password"),
             hosts=tuple(_host(part) for part in hosts.split(",")),
-            database=unquote(database) or DEFAULT_DATABASE,
+            database=_database(database),
             tls=options.pop("tls", None),  # type: ignore[arg-type]  # _options has checked it
             **options,  # type: ignore[arg-type]
         )
@@ -96,26 +102,73 @@ class DatabaseUrl:
         return f"mysql://{quote(self.user)}:***@{hosts}/{quote(self.database)}{tls}"
 
 
+def _sqlite_path(rest: str) -> Path:
+    path = _decoded(rest.removeprefix("/"), "file")
+    if not rest.startswith("/") or not path or path.endswith("/"):
+        raise ValueError(
+            "names no SQLite file; it takes sqlite:///relative.db or sqlite:////absolute.db"
+        )
+    if path == ":memory:":
+        raise ValueError("names a database in memory, which no two connections share; name a file")
+    if "?" in rest:
+        raise ValueError("has options, and SQLite takes none (a ? in a file's name is %3F)")
+    return Path(path)
+
+
 def _host(text: str) -> tuple[str, int]:
     """Split host[:port]; an IPv6 address stands in brackets."""
-    if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        port = port.removeprefix(":")
-    else:
-        host, _, port = text.partition(":")
-    if not host or (port and not (port.isdigit() and 0 < int(port) < 65_536)):
+    match = _HOST.fullmatch(text)
+    if not match or (match["v6"] and not _is_ipv6(match["v6"])):
         raise ValueError(
-            "has a host or port that cannot be understood; it takes host[:port][,host2[:port]]"
+            "has a host that cannot be understood; it takes host[:port][,host2[:port]…],"
+            " an IPv6 address in brackets"
         )
-    return host, int(port) if port else _DEFAULT_PORT
+    port = int(match["port"] or _DEFAULT_PORT)
+    if not 0 < port < 65_536:
+        raise ValueError(f"has the port {port}; it takes 1 to 65535")
+    return match["v6"] or match["name"], port
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _database(text: str) -> str:
+    name = _decoded(text, "database") or DEFAULT_DATABASE
+    if "/" in text or "\0" in name or len(name) > _MAX_DATABASE_CHARS:
+        raise ValueError(
+            f"has a database name with a / or NUL, or of over {_MAX_DATABASE_CHARS} characters"
+        )
+    return name
+
+
+def _decoded(text: str, part: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        # The original would show bytes of a password.
+        raise ValueError(f"has a {part} whose percent-encoding is not UTF-8") from None
 
 
 def _options(query: str) -> dict[str, str]:
-    options = dict(parse_qsl(query, keep_blank_values=True))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    options = dict(pairs)
     if unknown := sorted(set(options) - _OPTIONS):
         raise ValueError(
             f"has unknown options {', '.join(unknown)}; it takes {', '.join(sorted(_OPTIONS))}"
         )
-    if options.get("tls", "off") not in {"required", "off"}:
+    if len(options) < len(pairs) or "" in options.values():
+        raise ValueError("has an option twice or without a value")
+    tls = options.get("tls")
+    if tls not in {None, "required", "off"}:
         raise ValueError("has a tls option that is neither required nor off")
+    if tls != "required" and options.keys() - {"tls"}:
+        # Without it the certificates would be there, and nothing verified.
+        raise ValueError("has tls_ca, tls_cert or tls_key without tls=required")
+    if ("tls_cert" in options) != ("tls_key" in options):
+        raise ValueError("has only one of tls_cert and tls_key; they go together")
     return options

@@ -4,16 +4,23 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files
+from operator import itemgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from userstream_server.db.rows import UserRow
+from userstream_server.db.shape import Column, check_shape, columns_of
+from userstream_server.db.sql import MYSQL_COLUMNS, SQLITE_COLUMNS
 from userstream_server.db.url import DatabaseUrl
+from userstream_server.errors import PreconditionError
 
 __all__ = ["Writer", "open_writer"]
 
 _STATEMENT_ROWS = 2000
-"""Users in one INSERT: a few hundred kilobytes, well below any max_allowed_packet."""
+"""Users in one INSERT: a few hundred kilobytes for usual ones."""
+_STATEMENT_BYTES = 900_000
+"""An INSERT that is longer is split: some servers have a max_allowed_packet of 1 MiB."""
+_FIND_DATABASE = "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
 # Keeps what is there, and unlike INSERT IGNORE still refuses what does not fit.
 _INSERT = "INSERT INTO user_data (user_id, name, email, age) VALUES "
 _KEEP = " ON DUPLICATE KEY UPDATE user_id = user_data.user_id"
@@ -62,41 +69,66 @@ def open_writer(url: DatabaseUrl) -> Iterator[Writer]:
 class _MySQLWriter:
     """Multi-row INSERTs over the driver."""
 
-    def __init__(self, connection: object, database: str) -> None:
+    def __init__(self, connection: Any, database: str) -> None:
         self._connection = connection
         quoted = "`" + database.replace("`", "``") + "`"
-        self._run(f"CREATE DATABASE IF NOT EXISTS {quoted} CHARACTER SET utf8mb4")
+        # What is there is not created again: that takes rights which adding users does not.
+        if not self._rows(_FIND_DATABASE, (database,)):
+            self._run(f"CREATE DATABASE IF NOT EXISTS {quoted} CHARACTER SET utf8mb4")
         self._run(f"USE {quoted}")
-        self._run(_schema("schema.sql"))
+        if not self._columns():
+            self._run(_schema("schema.sql"))
+        # Without its key, seeding twice would add everyone twice.
+        check_shape(self._columns())
 
     def add(self, users: Sequence[UserRow]) -> int:
         """See `Writer.add`."""
-        # In key order, neighbours land in the same page of the clustered index.
-        rows = sorted(users)
-        new = 0
-        for start in range(0, len(rows), _STATEMENT_ROWS):
-            values = ",".join(map(_literal, rows[start : start + _STATEMENT_ROWS]))
-            new += self._run(_INSERT + values + _KEEP)
-        self._connection.commit()  # type: ignore[attr-defined]  # the driver ships no types
+        # In key order, neighbours land in the same page of the clustered index. The sort is stable: of
+        # two users with one key the first stays.
+        rows = sorted(users, key=itemgetter(0))
+        try:
+            new = sum(self._insert(part) for part in _parts(rows, _STATEMENT_ROWS))
+            self._connection.commit()
+        except BaseException:
+            with suppress(Exception):
+                self._connection.rollback()
+            raise
         return new
 
     def finish(self) -> None:
         """See `Writer.finish`."""
-        with self._connection.cursor() as cursor:  # type: ignore[attr-defined]
-            cursor.execute("ANALYZE TABLE user_data")
-            cursor.fetchall()
+        self._rows("ANALYZE TABLE user_data")
 
-    def _run(self, text: str) -> int:
-        result = self._connection.cmd_query(text)  # type: ignore[attr-defined]
-        return int(result.get("affected_rows", 0))
+    def _insert(self, rows: Sequence[UserRow]) -> int:
+        text = (_INSERT + ",".join(map(_literal, rows)) + _KEEP).encode()
+        if len(text) > _STATEMENT_BYTES and len(rows) > 1:
+            return sum(map(self._insert, _parts(rows, (len(rows) + 1) // 2)))
+        return self._run(text)
+
+    def _run(self, text: str | bytes) -> int:
+        return int(self._connection.cmd_query(text).get("affected_rows", 0))
+
+    def _columns(self) -> list[Column]:
+        return columns_of(self._rows(MYSQL_COLUMNS.text))
+
+    def _rows(self, text: str, parameters: tuple[str, ...] = ()) -> list[Any]:
+        with self._connection.cursor(raw=True) as cursor:
+            cursor.execute(text, parameters)
+            return list(cursor.fetchall())
 
 
 @contextmanager
 def _sqlite_writer(path: Path) -> Iterator[Writer]:
     from userstream_server.db.sqlite import translated  # noqa: PLC0415
 
+    if not path.parent.is_dir():
+        raise PreconditionError(
+            "DATABASE_FILE",
+            "The folder of the SQLite file in USERSTREAM_DATABASE_URL does not exist. Make it first.",
+        )
     try:
-        connection = sqlite3.connect(path)
+        # One thread at a time uses it, though not always the same.
+        connection = sqlite3.connect(path, check_same_thread=False)
         try:
             yield _SQLiteWriter(connection)
         finally:
@@ -110,7 +142,9 @@ class _SQLiteWriter:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        connection.text_factory = bytes
         connection.execute(_schema("schema_sqlite.sql"))
+        check_shape(columns_of(connection.execute(SQLITE_COLUMNS.text)))
 
     def add(self, users: Sequence[UserRow]) -> int:
         """See `Writer.add`."""
@@ -135,6 +169,10 @@ def _literal(user: UserRow) -> str:
     """
     user_id, name, email, age = user
     return f"('{_escape(user_id)}','{_escape(name)}','{_escape(email)}',{age:d})"
+
+
+def _parts(rows: Sequence[UserRow], size: int) -> Iterator[Sequence[UserRow]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _escape(text: str) -> str:

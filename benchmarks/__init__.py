@@ -1,0 +1,1 @@
+"""How fast userstream is, beside other servers over the same table: `scripts/bench`."""

@@ -1,0 +1,108 @@
+"""`scripts/bench`: run measures and write docs/performance.md."""
+
+import argparse
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from benchmarks import report
+from benchmarks.arena import Arena, open_arena
+from benchmarks.measures import (
+    averages,
+    client,
+    consumers,
+    first_user,
+    sizes,
+    throughput,
+    workers,
+)
+
+__all__ = ["main"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    rows: int
+    rounds: int
+    sizes: tuple[int, ...]
+
+
+_MEASURES: dict[str, Callable[[Arena, _Options], report.Section]] = {
+    "throughput": lambda arena, o: throughput.run(arena, rows=o.rows, rounds=o.rounds),
+    "first-user": lambda arena, o: first_user.run(arena, sizes=o.sizes),
+    "sizes": lambda arena, o: sizes.run(arena, sizes=o.sizes, rounds=o.rounds),
+    "consumers": lambda arena, o: consumers.run(arena, rows=o.rows, rounds=o.rounds),
+    "averages": lambda arena, o: averages.run(arena, rows=o.rows, rounds=o.rounds),
+    "client": lambda arena, o: client.run(arena, rows=o.rows, rounds=o.rounds),
+    "workers": lambda arena, o: workers.run(arena, rows=o.rows, rounds=o.rounds),
+}
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    options = _parser().parse_args()
+    # A plain SIGTERM would leave servers running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    measures = options.measure or list(_MEASURES)
+    chosen = _Options(options.rows, options.rounds, tuple(options.sizes))
+    try:
+        with open_arena(options.mysql) as arena:
+            versions = _versions(arena, chosen)
+            for name in measures:
+                section = _MEASURES[name](arena, chosen)
+                print(f"\n{section.text}\n\n{versions}", flush=True)
+                if options.write:
+                    report.write(section, versions)
+    except RuntimeError as error:
+        sys.stderr.write(f"scripts/bench: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    names = ", ".join(_MEASURES)
+    parser.add_argument("measure", nargs="*", choices=[*_MEASURES, []], help=f"{names}; none: all")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the table")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each contestant")
+    parser.add_argument(
+        "--sizes",
+        type=lambda text: [int(n.replace("_", "")) for n in text.split(",")],
+        default=[10_000, 100_000, 1_000_000, 10_000_000],
+        help="rows of the tables compared by sizes and first-user, with commas between",
+    )
+    parser.add_argument(
+        "--mysql",
+        metavar="URL",
+        default=os.environ.get("USERSTREAM_TEST_MYSQL_URL"),
+        help="mysql://user:password@host:port of a running server; default: a private one",
+    )
+    parser.add_argument(
+        "--no-write", dest="write", action="store_false", help="leave docs/performance.md alone"
+    )
+    return parser
+
+
+def _versions(arena: Arena, options: _Options) -> str:
+    """Say what was measured with what."""
+    table = arena.mysql.table(min(options.rows, *options.sizes))
+    parts = [
+        f"{os.cpu_count()} cores",
+        arena.mysql.version(table),
+        f"Python {platform.python_version()}",
+        f"grpcio {version('grpcio')}",
+        f"mysql-connector-python {version('mysql-connector-python')}",
+        *([arena.programs.versions] if arena.programs else []),
+        f"consumed by {arena.client.name}",
+    ]
+    return f"<sub>{', '.join(parts)}; everything on one machine.</sub>"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

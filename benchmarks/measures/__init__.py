@@ -1,0 +1,1 @@
+"""One measure a module, each the sub-command of the same name."""

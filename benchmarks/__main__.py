@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from benchmarks import report
 from benchmarks.arena import Arena, open_arena
+from benchmarks.machine import OtherLoad
 from benchmarks.measures import (
     averages,
     client,
@@ -53,10 +54,14 @@ def main() -> int:
         with open_arena(options.mysql) as arena:
             versions = _versions(arena, chosen)
             for name in measures:
+                others = OtherLoad(arena.mysql.process)
                 section = _MEASURES[name](arena, chosen)
-                print(f"\n{section.text}\n\n{versions}", flush=True)
+                note = (
+                    f"<sub>{versions}; other programs took {others.share():.0%} of the CPU.</sub>"
+                )
+                print(f"\n{section.text}\n\n{note}", flush=True)
                 if options.write:
-                    report.write(section, versions)
+                    report.write(section, note)
     except RuntimeError as error:
         sys.stderr.write(f"scripts/bench: {error}\n")
         return 1
@@ -101,7 +106,7 @@ def _versions(arena: Arena, options: _Options) -> str:
         *([arena.programs.versions] if arena.programs else []),
         f"consumed by {arena.client.name}",
     ]
-    return f"<sub>{', '.join(parts)}; everything on one machine.</sub>"
+    return f"{', '.join(parts)}; everything on one machine"
 
 
 if __name__ == "__main__":

@@ -24,6 +24,11 @@ class Measured:
         """See the class."""
         self._process = psutil.Process(pid)
 
+    @property
+    def is_child(self) -> bool:
+        """Whether this process started it, itself or through others."""
+        return psutil.Process() in self._process.parents()
+
     def cpu_seconds(self) -> float:
         """CPU time so far, of the process, its children and those of them that have ended."""
         total = 0.0

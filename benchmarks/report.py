@@ -43,10 +43,10 @@ def spread(figures: Spread, form: str) -> str:
     return f"{least} / **{middle}** / {most}"
 
 
-def write(section: Section, versions: str) -> Path:
-    """Put a section in its place in the page, or at the end when it has none yet."""
+def write(section: Section, note: str) -> Path:
+    """Put a section, and a note below it, in its place in the page, or at the end at first."""
     begin, end = (f"<!-- {word} {section.name}: scripts/bench -->" for word in ("begin", "end"))
-    new = f"{begin}\n\n{section.text}\n\n{versions}\n\n{end}"
+    new = f"{begin}\n\n{section.text}\n\n{note}\n\n{end}"
     page = _PAGE.read_text(encoding="utf-8") if _PAGE.exists() else "# Performance\n"
     place = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if place.search(page):

@@ -28,7 +28,12 @@ class ServerSettings(BaseSettings):
     """What `userstream-server` can be told; each field is `USERSTREAM_` and its name in upper case."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     database_url: SecretStr = SecretStr("sqlite:///userstream.db")

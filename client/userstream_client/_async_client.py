@@ -1,6 +1,6 @@
 """The asyncio client: `_client` with awaits."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
@@ -174,7 +174,7 @@ class AsyncUserStreamClient:
         page_token: str = "",
         offset: int = 0,
         page_limit: int = 0,
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page]:
         """Yield pages; each is read from the database only when it is asked for.
 
         Args:
@@ -216,7 +216,7 @@ class AsyncUserStreamClient:
 
     def stream_average_age(
         self, where: UserFilter | None = None, *, resume_token: str = ""
-    ) -> AsyncIterator[AverageAgeProgress]:
+    ) -> AsyncGenerator[AverageAgeProgress]:
         """Yield running figures about once a second; the last ones are final and exact.
 
         Args:

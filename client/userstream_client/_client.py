@@ -1,6 +1,6 @@
 """The sync client."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -175,7 +175,7 @@ class UserStreamClient:
         page_token: str = "",
         offset: int = 0,
         page_limit: int = 0,
-    ) -> Iterator[Page]:
+    ) -> Generator[Page]:
         """Yield pages; each is read from the database only when it is asked for.
 
         Args:
@@ -215,7 +215,7 @@ class UserStreamClient:
 
     def stream_average_age(
         self, where: UserFilter | None = None, *, resume_token: str = ""
-    ) -> Iterator[AverageAgeProgress]:
+    ) -> Generator[AverageAgeProgress]:
         """Yield running figures about once a second; the last ones are final and exact.
 
         Args:

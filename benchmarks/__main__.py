@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from subprocess import SubprocessError
+
+from userstream_server.errors import UserStreamError
 
 from benchmarks import report
 from benchmarks.arena import Arena, open_arena
@@ -62,7 +65,7 @@ def main() -> int:
                 print(f"\n{section.text}\n\n{note}", flush=True)
                 if options.write:
                     report.write(section, note)
-    except RuntimeError as error:
+    except (RuntimeError, SubprocessError, UserStreamError) as error:
         sys.stderr.write(f"scripts/bench: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -73,7 +76,9 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     names = ", ".join(_MEASURES)
-    parser.add_argument("measure", nargs="*", choices=[*_MEASURES, []], help=f"{names}; none: all")
+    parser.add_argument(
+        "measure", nargs="*", type=_measure, metavar="MEASURE", help=f"{names}; none: all of them"
+    )
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the table")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each contestant")
     parser.add_argument(
@@ -92,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         "--no-write", dest="write", action="store_false", help="leave docs/performance.md alone"
     )
     return parser
+
+
+def _measure(name: str) -> str:
+    if name not in _MEASURES:
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(_MEASURES)}")
+    return name
 
 
 def _versions(arena: Arena, options: _Options) -> str:

@@ -66,7 +66,8 @@ def run(arena: Arena, *, rows: int, rounds: int) -> report.Section:
     samples = alternate(_entries(arena, table), rounds)
     speeds = {name: Spread.of([s.users_per_second for s in runs]) for name, runs in samples.items()}
     body = [
-        f"{rows:,} rows, {rounds} rounds; minimum, **median** and maximum.",
+        f"{rows:,} rows ({_SLOW_ROWS:,} for Python with a message a row), {rounds} rounds; minimum,"
+        " **median** and maximum. CPU seconds are for a million rows.",
         report.table(_SPEED_HEAD, [_speed_row(name, runs) for name, runs in samples.items()]),
         f"![Users a second]({chart.write('throughput', 'Users a second (median, range)', speeds)})",
         "Ratios, round by round:",

@@ -3,21 +3,13 @@
 from collections.abc import Mapping
 from html import escape
 
-from benchmarks.report import DOCS
 from benchmarks.rounds import Spread
 
-__all__ = ["bars", "write"]
+__all__ = ["bars"]
 
 _LABEL_WIDTH, _BAR_WIDTH, _FIGURE_WIDTH = 250, 420, 110
 _ROW_HEIGHT, _BAR_HEIGHT, _TOP = 30, 18, 44
 _OURS, _OTHERS, _INK = "#2563a8", "#9aa5b1", "#1f2933"
-
-
-def write(name: str, title: str, figures: Mapping[str, Spread]) -> str:
-    """Write docs/`name`.svg and return its file name."""
-    DOCS.mkdir(exist_ok=True)
-    (DOCS / f"{name}.svg").write_text(bars(title, figures), encoding="utf-8")
-    return f"{name}.svg"
 
 
 def bars(title: str, figures: Mapping[str, Spread]) -> str:

@@ -1,16 +1,16 @@
 """docs/performance.md: every measure owns one part of it, between two comments, and writes nothing else."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.rounds import Spread
 
-__all__ = ["DOCS", "Section", "spread", "table", "write"]
+__all__ = ["Section", "spread", "table", "write"]
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-_PAGE = DOCS / "performance.md"
+_DOCS = Path(__file__).resolve().parent.parent / "docs"
+_PAGE = _DOCS / "performance.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,12 @@ class Section:
     Attributes:
         name: The measure.
         body: Paragraphs and tables in Markdown.
+        charts: SVG by file name, written beside the page.
     """
 
     name: str
     body: list[str]
+    charts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -44,7 +46,7 @@ def spread(figures: Spread, form: str) -> str:
 
 
 def write(section: Section, note: str) -> Path:
-    """Put a section, and a note below it, in its place in the page, or at the end at first."""
+    """Put a section, a note below it and its charts in their place in docs/."""
     begin, end = (f"<!-- {word} {section.name}: scripts/bench -->" for word in ("begin", "end"))
     new = f"{begin}\n\n{section.text}\n\n{note}\n\n{end}"
     page = _PAGE.read_text(encoding="utf-8") if _PAGE.exists() else "# Performance\n"
@@ -53,6 +55,8 @@ def write(section: Section, note: str) -> Path:
         page = place.sub(lambda _: new, page)
     else:
         page = f"{page.rstrip()}\n\n## {section.name.capitalize()}\n\n{new}\n"
-    DOCS.mkdir(exist_ok=True)
+    _DOCS.mkdir(exist_ok=True)
     _PAGE.write_text(page, encoding="utf-8")
+    for file_name, svg in section.charts.items():
+        (_DOCS / file_name).write_text(svg, encoding="utf-8")
     return _PAGE

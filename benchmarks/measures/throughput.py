@@ -16,6 +16,7 @@ __all__ = ["run"]
 
 # A server that sends fifteen thousand users a second needs no million of them to show it.
 _SLOW_ROWS = 100_000
+_CHART = "throughput.svg"
 _EVERYONE_BATCHES = Request("batch", 1000)
 _BY_ONE = Request("stream", 1, limit=_SLOW_ROWS)
 
@@ -69,11 +70,13 @@ def run(arena: Arena, *, rows: int, rounds: int) -> report.Section:
         f"{rows:,} rows ({_SLOW_ROWS:,} for Python with a message a row), {rounds} rounds; minimum,"
         " **median** and maximum. CPU seconds are for a million rows.",
         report.table(_SPEED_HEAD, [_speed_row(name, runs) for name, runs in samples.items()]),
-        f"![Users a second]({chart.write('throughput', 'Users a second (median, range)', speeds)})",
+        f"![Users a second]({_CHART})",
         "Ratios, round by round:",
         report.table(_GOAL_HEAD, [*_goal_rows(samples), *_cpu_goal_rows(samples)]),
     ]
-    return report.Section("throughput", body)
+    return report.Section(
+        "throughput", body, {_CHART: chart.bars("Users a second (median, range)", speeds)}
+    )
 
 
 def _entries(arena: Arena, table: Table) -> dict[str, Callable[[], Sample]]:

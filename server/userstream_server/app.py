@@ -1,6 +1,6 @@
 """The gRPC server: what it serves, what surrounds each call, and how it stops."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -45,14 +45,14 @@ class UserStreamServer:
         servers: list[grpc.Server],
         ports: list[int],
         calls: Calls,
-        stalls: StallInterceptor,
         monitor: HealthMonitor,
+        cleanup: Sequence[Callable[[], None]],
     ) -> None:
         """See `build_server`."""
         self._servers = servers
         self._calls = calls
-        self._stalls = stalls
         self._monitor = monitor
+        self._cleanup = cleanup
         self.port = ports[0]
         self.health_port = ports[1] if len(ports) > 1 else None
 
@@ -71,8 +71,8 @@ class UserStreamServer:
         self._calls.interrupt_all()
         for server in others:
             server.stop(None).wait(_STOP_SECONDS)
-        self._calls.close()
-        self._stalls.close()
+        for close in self._cleanup:
+            close()
 
 
 def build_server(
@@ -91,8 +91,14 @@ def build_server(
     """
     calls = Calls()
     monitor = HealthMonitor(database, poll_seconds=settings.health_poll_seconds)
-    sizes = ChunkSizes(max_rows=settings.chunk_rows_max)
-    service = UserService(database, calls, sizes=sizes, message_bytes=settings.message_bytes)
+    readers = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="read-ahead")
+    service = UserService(
+        database,
+        calls,
+        sizes=ChunkSizes(max_rows=settings.chunk_rows_max),
+        readers=readers,
+        message_bytes=settings.message_bytes,
+    )
     stalls = StallInterceptor(settings.send_timeout_seconds)
     options = _options(share_port=share_port)
     main = grpc.server(
@@ -111,7 +117,8 @@ def build_server(
         health_pb2_grpc.add_HealthServicer_to_server(monitor.servicer, apart)
         servers.append(apart)
         ports.append(_bind(apart, settings.health_listen, None))
-    return UserStreamServer(servers, ports, calls, stalls, monitor)
+    cleanup = (calls.close, readers.shutdown, stalls.close)
+    return UserStreamServer(servers, ports, calls, monitor, cleanup)
 
 
 def _interceptors(settings: ServerSettings) -> list[grpc.ServerInterceptor]:

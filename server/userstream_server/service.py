@@ -1,6 +1,7 @@
 """UserService: check the request, open a session, yield from the generators. Nothing else happens here."""
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -24,16 +25,24 @@ class UserService:
         database: Where the users are.
         calls: Watches running calls and interrupts those that end early.
         sizes: How many rows to read at once.
+        readers: Threads that read ahead; as many as there are connections.
         message_bytes: About how large a packed message grows.
     """
 
     def __init__(
-        self, database: Database, calls: Calls, *, sizes: ChunkSizes, message_bytes: int
+        self,
+        database: Database,
+        calls: Calls,
+        *,
+        sizes: ChunkSizes,
+        readers: Executor,
+        message_bytes: int,
     ) -> None:
         """See the class."""
         self._database = database
         self._calls = calls
         self._sizes = sizes
+        self._readers = readers
         self._message_bytes = message_bytes
 
     def StreamUsers(  # noqa: N802 - the proto's name
@@ -100,7 +109,7 @@ class UserService:
             self._database.session(deadline_seconds=remaining, snapshot=snapshot) as session,
             self._calls.watching(context, session),
         ):
-            yield Users(session, self._sizes)
+            yield Users(session, self._sizes, self._readers)
 
 
 def _ledger(

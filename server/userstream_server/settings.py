@@ -75,9 +75,9 @@ class ServerSettings(BaseSettings):
     """The most calls at once; each has a thread."""
     send_timeout_seconds: Seconds = 60.0
     """A call whose consumer takes no message for this long is cancelled."""
-    chunk_rows_max: Annotated[int, Field(ge=250, le=1_000_000)] = 20_000
-    """The most rows read at once for a stream; bounds its memory (about 150 bytes a row)."""
-    message_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
+    chunk_rows_max: Annotated[int, Field(ge=250, le=1_000_000)] = 32_000
+    """The most rows read at once for a stream; it holds two such chunks at most (about 150 bytes a row)."""
+    message_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 131_072
     """About how large a packed message grows."""
     health_poll_seconds: Seconds = 2.0
     """How often the database is asked whether it answers."""

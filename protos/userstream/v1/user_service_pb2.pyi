@@ -237,7 +237,7 @@ class StreamUsersRequest(_message.Message):
     limit: _builtins.int
     """limit is the most users to send in the whole scan, across resumes. 0: all."""
     max_users_per_message: _builtins.int
-    """max_users_per_message bounds the users in one message. 0: the server packs them, up to about 64 KiB; 1: one user a
+    """max_users_per_message bounds the users in one message. 0: the server packs them, up to about 128 KiB; 1: one user a
     message. At most 10000.
     """
     consistency: Global___Consistency.ValueType

@@ -3,16 +3,19 @@
 A chunk is read whole and its connection given back before its first row is handed out, so a
 consumer that stalls holds neither a connection nor a read view. How many rows a chunk has follows
 the consumer: as many as it takes in a fraction of a second, so that memory stays bounded and a fast
-consumer pays for few queries.
+consumer pays for few queries. For a fast one, database and network are kept busy at the same time:
+while it takes one chunk, the next is read.
 
 Keyset pagination: https://use-the-index-luke.com/no-offset
 """
 
 from collections.abc import Generator
+from concurrent.futures import Executor, Future, wait
 from contextlib import closing
-from dataclasses import dataclass
+from contextvars import copy_context
+from dataclasses import dataclass, replace
 from time import monotonic
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from userstream_server.db.database import Session
 from userstream_server.db.rows import Packer
@@ -38,7 +41,7 @@ class ChunkSizes:
     """
 
     first_rows: int = 250
-    max_rows: int = 20_000
+    max_rows: int = 32_000
     target_seconds: float = 0.25
     multiple_of: int = 1
 
@@ -51,45 +54,86 @@ class ChunkSizes:
         wished = rows * self.target_seconds / max(consumed_seconds, 1e-6)
         return self._whole(max(self.first_rows, min(self.max_rows, rows * _GROWTH, int(wished))))
 
+    def is_brisk(self, rows: int) -> bool:
+        """Say whether a consumer that has come to chunks of so many rows deserves to be read ahead for."""
+        return rows > self.first() * _GROWTH or rows == self._whole(self.max_rows)
+
     def _whole(self, rows: int) -> int:
         return max(1, rows // self.multiple_of) * self.multiple_of
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunk(Generic[T]):
+    """What one query gave.
+
+    Attributes:
+        packs: Its users, packed; none when it found no more.
+        rows: How many it was to have.
+        rest: The scan behind it; None when it reached the end.
+    """
+
+    packs: list[T]
+    rows: int
+    rest: Scan | None
+
+
 def read_chunks(
-    session: Session, scan: Scan, packer: Packer[T], sizes: ChunkSizes
+    session: Session,
+    scan: Scan,
+    packer: Packer[T],
+    sizes: ChunkSizes,
+    readers: Executor | None = None,
 ) -> Generator[list[T]]:
     """Yield a scan's users chunk by chunk, each a list of packs; no chunk is empty.
+
+    While a brisk consumer takes a chunk, the next one is read already. It too is read whole and its
+    connection given back whatever the consumer does, so stalling costs a second chunk's memory at most.
+
+    Args:
+        session: Where to read.
+        scan: What to read.
+        packer: What to make of the rows.
+        sizes: How many rows to read at once.
+        readers: Reads ahead; None reads each chunk only when it is asked for.
 
     Raises:
         UserStreamError: From the session.
     """
     rows = sizes.first()
-    left = scan.limit
-    while left is None or left > 0:
-        wanted = rows if left is None else min(rows, left)
-        packs, found, last_key = _read_chunk(session, scan, packer, wanted)
-        if last_key is None:
-            return
+    chunk = _read_chunk(session, packer, scan, rows)
+    while chunk.packs:
+        ahead: Future[_Chunk[T]] | None = None
+        if readers and chunk.rest and sizes.is_brisk(chunk.rows):
+            ahead = readers.submit(
+                copy_context().run, _read_chunk, session, packer, chunk.rest, rows
+            )
         handed_out_at = monotonic()
-        yield packs
-        if found < wanted:
+        try:
+            yield chunk.packs
+        except BaseException:
+            # The session must not end under a query.
+            if ahead and not ahead.cancel():
+                wait((ahead,))
+            raise
+        if chunk.rest is None:
             return
-        left = None if left is None else left - wanted
-        scan = scan.beginning_after(last_key)
-        rows = sizes.following(rows, monotonic() - handed_out_at)
+        rows = sizes.following(chunk.rows, monotonic() - handed_out_at)
+        chunk = ahead.result() if ahead else _read_chunk(session, packer, chunk.rest, rows)
 
 
-def _read_chunk(
-    session: Session, scan: Scan, packer: Packer[T], rows: int
-) -> tuple[list[T], int, str | None]:
-    """Read the next `rows` users of a scan; return their packs, their number and the last one's key."""
+def _read_chunk(session: Session, packer: Packer[T], scan: Scan, rows: int) -> _Chunk[T]:
+    """Read the next `rows` users of a scan."""
+    wanted = rows if scan.limit is None else min(rows, scan.limit)
     packs: list[T] = []
     found = 0
-    last_key: bytes | None = None
-    query = users_query(session.dialect, scan, limit=rows)
+    last_key = b""
+    query = users_query(session.dialect, scan, limit=wanted)
     with closing(session.blocks(query, packer.rows)) as blocks:
         for block in blocks:
             packs.append(packer(block))
             found += len(block)
             last_key = block[-1][0]
-    return packs, found, None if last_key is None else last_key.decode("ascii")
+    if found < wanted or found == scan.limit:
+        return _Chunk(packs, rows, None)
+    left = None if scan.limit is None else scan.limit - found
+    return _Chunk(packs, rows, replace(scan, after=last_key.decode("ascii"), limit=left))

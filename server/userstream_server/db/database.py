@@ -18,7 +18,7 @@ BLOCK_ROWS = 1000
 
 
 class Session(Protocol):
-    """The database as one call sees it. Not for several threads, but for `interrupt`."""
+    """The database as one call sees it. One thread at a time, but for `interrupt` and `estimate`."""
 
     @property
     def dialect(self) -> Dialect:
@@ -40,7 +40,7 @@ class Session(Protocol):
         """
 
     def estimate(self, query: Query) -> int:
-        """Estimate how many rows a query has without reading them (SQLite: counts them)."""
+        """Estimate how many rows a query has without reading them (SQLite: counts them), on a connection of its own."""
 
     def interrupt(self) -> None:
         """End the running query and every later one with CallCancelledError. Any thread; may block."""

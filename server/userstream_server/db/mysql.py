@@ -96,13 +96,13 @@ class _Session:
         self._held: _Connection | None = None
         # A connection may be killed only while this session still uses it; the lock sees to that.
         self._lock = threading.Lock()
-        self._current: _Connection | None = None
+        self._current: set[_Connection] = set()
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
     ) -> Generator[list[Any]]:
         """See `database.Session.blocks`."""
-        with self._running() as connection:
+        with self._running(self._held) as connection:
             text = _limited(query.text, self._limits.query_seconds(), mariadb=connection.is_mariadb)
             yield from connection.blocks(text, query.parameters, rows)
 
@@ -121,8 +121,8 @@ class _Session:
         """See `database.Session.interrupt`."""
         with self._lock:
             self._limits.cancel()
-            if self._current is not None:
-                self._database.kill(self._current)
+            for connection in self._current:
+                self._database.kill(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -139,13 +139,13 @@ class _Session:
                     connection.execute("ROLLBACK")
 
     @contextmanager
-    def _running(self) -> Iterator[_Connection]:
-        """Take a connection for one query, open to `interrupt` meanwhile."""
+    def _running(self, held: _Connection | None = None) -> Iterator[_Connection]:
+        """Take a connection for one query (the one held, if any), open to `interrupt` meanwhile."""
         with ExitStack() as stack:
-            connection = self._held or stack.enter_context(self._database.pool.connection())
+            connection = held or stack.enter_context(self._database.pool.connection())
             with self._lock:
                 self._limits.check_cancelled()
-                self._current = connection
+                self._current.add(connection)
             try:
                 yield connection
             except UserStreamError:
@@ -154,7 +154,7 @@ class _Session:
                 raise
             finally:
                 with self._lock:
-                    self._current = None
+                    self._current.discard(connection)
                 if connection.unread:
                     # Somebody stopped reading. Closing would read the rest; killing ends it at once.
                     connection.reusable = False

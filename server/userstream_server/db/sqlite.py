@@ -78,8 +78,13 @@ class _Session:
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
     ) -> Generator[list[Any]]:
         """See `database.Session.blocks`."""
+        return self._blocks(query, rows, self._held)
+
+    def _blocks(
+        self, query: Query, rows: Callable[[], int], held: _Connection | None
+    ) -> Generator[list[Any]]:
         with ExitStack() as stack:
-            connection = self._held or stack.enter_context(self._pool.connection())
+            connection = held or stack.enter_context(self._pool.connection())
             self._limits.check_cancelled()
             ends_at = monotonic() + self._limits.query_seconds()
             connection.raw.set_progress_handler(
@@ -97,7 +102,8 @@ class _Session:
     def estimate(self, query: Query) -> int:
         """See `database.Session.estimate`."""
         count = Query(f"SELECT CAST(COUNT(*) AS TEXT) FROM ({query.text})", query.parameters)  # noqa: S608
-        return int(next(self.blocks(count))[0][0])
+        ((row,),) = self._blocks(count, lambda: BLOCK_ROWS, None)
+        return int(row[0])
 
     def interrupt(self) -> None:
         """See `database.Session.interrupt`."""

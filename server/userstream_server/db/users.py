@@ -11,6 +11,7 @@ rows become on their way out: decoded `UserRow`s unless the caller wants the byt
 """
 
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
@@ -60,12 +61,19 @@ class Users:
     Args:
         session: Where to read.
         sizes: How many rows to read at once.
+        readers: Read ahead for brisk consumers of `stream_users` and `batch_processing`; None: nobody does.
     """
 
-    def __init__(self, session: Session, sizes: ChunkSizes = _DEFAULT_SIZES) -> None:
+    def __init__(
+        self,
+        session: Session,
+        sizes: ChunkSizes = _DEFAULT_SIZES,
+        readers: Executor | None = None,
+    ) -> None:
         """See the class."""
         self._session = session
         self._sizes = sizes
+        self._readers = readers
 
     @overload
     def stream_users(self, scan: Scan = ...) -> Generator[UserRow]: ...
@@ -183,7 +191,7 @@ class Users:
         return rows if scan.limit is None else min(rows, scan.limit)
 
     def _packs(self, scan: Scan, packer: Packer[T], sizes: ChunkSizes) -> Generator[T]:
-        with closing(read_chunks(self._session, scan, packer, sizes)) as chunks:
+        with closing(read_chunks(self._session, scan, packer, sizes, self._readers)) as chunks:
             for packs in chunks:
                 yield from packs
 

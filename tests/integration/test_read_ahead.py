@@ -1,0 +1,175 @@
+"""Reading ahead for brisk consumers: the same users, and nothing held when they stop."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from userstream_server.db.chunks import ChunkSizes
+from userstream_server.db.database import Database
+from userstream_server.db.rows import DecodeUsers, UserRow
+from userstream_server.db.scan import Scan
+from userstream_server.db.users import Users
+from userstream_server.errors import CallCancelledError
+from userstream_testing.admin import open_url
+
+SIZES = ChunkSizes(first_rows=3, max_rows=50)
+
+
+class Watched(DecodeUsers):
+    """Packs of five users; counts the users read, and the packs read ahead; may be told to wait or fail."""
+
+    def __init__(self) -> None:
+        super().__init__(pack_rows=5)
+        self.read = 0
+        self.ahead = 0
+        self.fail_at = 10**9
+        self.waits = False
+        self.waiting = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, rows: Sequence[Any]) -> list[UserRow]:
+        self.read += len(rows)
+        self.ahead += threading.current_thread() is not threading.main_thread()
+        if self.read >= self.fail_at:
+            raise ZeroDivisionError
+        if self.waits and self.ahead:
+            self.waiting.set()
+            assert self.go_on.wait(20)
+        return super().__call__(rows)
+
+
+@pytest.fixture
+def readers() -> Iterator[ThreadPoolExecutor]:
+    """Yield two threads that read ahead."""
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+@pytest.fixture
+def database(shared_url: str) -> Iterator[Database]:
+    """Yield the seeded database with a pool of two."""
+    opened = open_url(shared_url, pool_size=2, pool_wait_seconds=0.5, snapshot_views=1)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+@pytest.mark.parametrize("limit", [None, 0, 2, 3, 15, 16, 65, 1000, 1234, 5000])
+def test_the_same_users_come(
+    database: Database,
+    readers: ThreadPoolExecutor,
+    users: list[UserRow],
+    limit: int | None,
+    snapshot: bool,  # noqa: FBT001
+) -> None:
+    """Reading ahead changes nothing in what comes, at every border of a chunk."""
+    with database.session(snapshot=snapshot) as session:
+        stream = Users(session, SIZES, readers).stream_users(Scan(limit=limit))
+
+        assert users[:limit] == list(stream)
+
+
+def test_brisk_consumers_are_read_ahead_for(
+    database: Database, readers: ThreadPoolExecutor
+) -> None:
+    """Later chunks are read in another thread, while the consumer has the one before."""
+    packer = Watched()
+    with database.session() as session:
+        list(Users(session, SIZES, readers).stream_users(Scan(), packer))
+
+    assert packer.ahead > 100
+
+
+def test_nothing_is_read_ahead_for_a_beginner(
+    database: Database, readers: ThreadPoolExecutor
+) -> None:
+    """A consumer that stalls in its first or second chunk costs one chunk."""
+    packer = Watched()
+    with database.session() as session:
+        stream = Users(session, SIZES, readers).stream_users(Scan(), packer)
+        for _ in range(2):  # the first chunk is one pack of three, the second has twelve users
+            next(stream)
+
+        assert packer.read == 3 + 12
+        stream.close()
+
+
+def test_a_stalled_consumer_holds_no_connection(
+    database: Database, readers: ThreadPoolExecutor
+) -> None:
+    """The chunk read ahead gives its connection back although nobody asks for its rows."""
+    packer = Watched()
+    with database.session() as session:
+        stream = Users(session, SIZES, readers).stream_users(Scan(), packer)
+        while not packer.ahead:
+            next(stream)
+        readers.shutdown()  # waits for the chunk
+
+        assert database.pool.in_use == 0  # type: ignore[attr-defined]
+        stream.close()
+
+
+def test_closing_waits_for_the_reader(database: Database, readers: ThreadPoolExecutor) -> None:
+    """A stream closed while a chunk is read ahead ends when that chunk has, and its connection is back."""
+    packer = Watched()
+    packer.waits = True
+    with database.session() as session:
+        stream = Users(session, SIZES, readers).stream_users(Scan(), packer)
+        for _ in stream:
+            if packer.read > 15 and packer.waiting.wait(20):
+                break
+        threading.Timer(0.2, packer.go_on.set).start()
+        stream.close()
+
+        assert packer.go_on.is_set()
+        assert database.pool.in_use == 0  # type: ignore[attr-defined]
+
+
+def test_a_failure_ahead_reaches_the_consumer(
+    database: Database, readers: ThreadPoolExecutor, users: list[UserRow]
+) -> None:
+    """What was read before the failure is delivered, then the failure is raised."""
+    packer = Watched()
+    packer.fail_at = 200
+    got: list[UserRow] = []
+    with database.session() as session:
+        packs = Users(session, SIZES, readers).stream_users(Scan(), packer)
+        with pytest.raises(ZeroDivisionError):
+            got.extend(user for pack in packs for user in pack)
+
+    assert got == users[: len(got)]
+    assert len(got) > 100
+    assert database.pool.in_use == 0  # type: ignore[attr-defined]
+
+
+def test_interrupt_ends_a_reader(database: Database, readers: ThreadPoolExecutor) -> None:
+    """An interrupted session ends the consumer with CallCancelledError, wherever the reading happens."""
+    packer = Watched()
+    with database.session() as session:
+        stream = Users(session, SIZES, readers).stream_users(Scan(), packer)
+        while not packer.ahead:
+            next(stream)
+        session.interrupt()
+        with pytest.raises(CallCancelledError):
+            list(stream)
+
+    assert database.pool.in_use == 0  # type: ignore[attr-defined]
+
+
+def test_an_estimate_meanwhile(database: Database, readers: ThreadPoolExecutor) -> None:
+    """A snapshot's reader and an estimate run side by side, each on a connection of its own."""
+    packer = Watched()
+    packer.waits = True
+    with database.session(snapshot=True) as session:
+        users = Users(session, SIZES, readers)
+        stream = users.stream_users(Scan(), packer)
+        for _ in stream:
+            if packer.read > 15 and packer.waiting.wait(20):
+                break
+        estimated = users.estimate(Scan())
+        packer.go_on.set()
+        stream.close()
+
+    assert 800 < estimated < 1700

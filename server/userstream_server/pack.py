@@ -115,9 +115,10 @@ class Ledger:
     ) -> None:
         """See the class."""
         self._plan = plan
-        self._response = response
         self._estimate = estimate
-        self.position: Position = plan.position
+        self._position = replace(plan.position)
+        # One for all messages: setting its fields costs a third of making a new one.
+        self._rest = response()
 
     def messages(self, packs: Iterable[Pack]) -> Iterator[bytes]:
         """Turn packs into messages, the last one with the receipt.
@@ -133,11 +134,9 @@ class Ledger:
             yield self._message(b"", is_last=True)
 
     def _message(self, users: bytes, *, is_last: bool) -> bytes:
-        position = self.position
-        rest = self._response(
-            resume_token=encode_token(self._plan.bound_to, position),
-            progress=_progress(position, is_last=is_last),
-        )
+        rest, position = self._rest, self._position
+        rest.resume_token = encode_token(self._plan.bound_to, position)
+        _show_progress(rest.progress, position, is_last=is_last)
         if is_last:
             rest.receipt.user_count = position.user_count
             rest.receipt.user_id_crc32 = position.user_id_crc32
@@ -146,25 +145,21 @@ class Ledger:
         return wire.message(users, rest)
 
     def _enter(self, pack: Pack) -> None:
-        before = self.position
-        estimated = before.estimated_users
-        if not estimated and before.user_count >= _ESTIMATE_FROM_USERS:
-            estimated = before.user_count + self._estimate(before.after)
-            estimated = min(estimated, self._plan.limit or estimated)
-        self.position = replace(
-            before,
-            after=pack.last_user_id.decode("ascii"),
-            user_count=before.user_count + pack.user_count,
-            user_id_crc32=pack.user_id_crc32,
-            estimated_users=estimated,
-        )
+        position = self._position
+        if not position.estimated_users and position.user_count >= _ESTIMATE_FROM_USERS:
+            estimated = position.user_count + self._estimate(position.after)
+            position.estimated_users = min(estimated, self._plan.limit or estimated)
+        position.after = pack.last_user_id.decode("ascii")
+        position.user_count += pack.user_count
+        position.user_id_crc32 = pack.user_id_crc32
 
 
-def _progress(position: Position, *, is_last: bool) -> pb.StreamProgress:
+def _show_progress(progress: pb.StreamProgress, position: Position, *, is_last: bool) -> None:
     sent = position.user_count
-    if is_last:
-        return pb.StreamProgress(users_sent=sent, estimated_users=sent, fraction=1.0)
-    estimated = position.estimated_users and max(position.estimated_users, sent)
+    estimated = (
+        sent if is_last else position.estimated_users and max(position.estimated_users, sent)
+    )
+    progress.users_sent = sent
+    progress.estimated_users = estimated
     # Below 1 until the end, also where the estimate was too low.
-    fraction = min(sent / estimated, 0.999) if estimated else 0.0
-    return pb.StreamProgress(users_sent=sent, estimated_users=estimated, fraction=fraction)
+    progress.fraction = 1.0 if is_last else min(sent / estimated, 0.999) if estimated else 0.0

@@ -9,7 +9,7 @@ SpiceDB's idea.
 import base64
 import binascii
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from zlib import crc32
 
@@ -33,9 +33,9 @@ _POSITION = struct.Struct(">B8sQIIQQq")
 _PARTITION_MARK = b"userstream partition 1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Position:
-    """Where a scan stands, counted from its very start.
+    """Where a scan stands, counted from its very start; a stream moves its own along.
 
     Attributes:
         after: The last user_id sent; None at the start.
@@ -113,7 +113,8 @@ def decode_token(field: str, token: str, bound_to: bytes) -> Position:
     except UnicodeDecodeError:
         raise _invalid(field, "not a token of this service") from None
     position = Position(after or None, *figures)
-    return replace(position, resumed_count=position.resumed_count + 1)
+    position.resumed_count += 1
+    return position
 
 
 def encode_partition(after: str | None, up_to: str | None) -> str:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from typing import Annotated
 
 import structlog
@@ -16,6 +17,7 @@ from userstream_server.db.seed import ensure_embedded
 from userstream_server.errors import UnavailableError, UserStreamError
 from userstream_server.logs import configure_logs
 from userstream_server.settings import ServerSettings, SettingsError, load_settings
+from userstream_server.telemetry import open_telemetry
 from userstream_server.workers import run_workers
 
 __all__ = ["main"]
@@ -72,21 +74,26 @@ def _serve(settings: ServerSettings, worker: int | None) -> None:
     _refuse_wrong_database(database)
     if worker is not None:
         threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
-    try:
-        server = build_server(settings, database, share_port=worker is not None)
-    except (OSError, ValueError) as error:
-        raise _failure(f"userstream-server: {error}", 1) from None
-    server.start()
-    _log.info(
-        "started",
-        port=server.port,
-        health_port=server.health_port,
-        database=settings.database.masked,
-    )
-    stop.wait()
-    _log.info("stopping", grace_seconds=settings.drain_seconds)
-    server.stop(settings.drain_seconds)
-    database.close()
+    with ExitStack() as stack:
+        try:
+            telemetry = stack.enter_context(open_telemetry(settings, database, worker=worker))
+            server = build_server(
+                settings, database, share_port=worker is not None, telemetry=telemetry
+            )
+        except (OSError, ValueError) as error:
+            raise _failure(f"userstream-server: {error}", 1) from None
+        server.start()
+        _log.info(
+            "started",
+            port=server.port,
+            health_port=server.health_port,
+            metrics_port=telemetry and telemetry.metrics_port,
+            database=settings.database.masked,
+        )
+        stop.wait()
+        _log.info("stopping", grace_seconds=settings.drain_seconds)
+        server.stop(settings.drain_seconds)
+        database.close()
     _log.info("stopped")
 
 

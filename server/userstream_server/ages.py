@@ -7,6 +7,7 @@ from time import monotonic
 
 from userstream.v1 import user_service_pb2 as pb
 
+from userstream_server.account import current_account
 from userstream_server.db.scan import Scan
 from userstream_server.db.users import Users
 from userstream_server.errors import PreconditionError
@@ -58,6 +59,7 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
         PreconditionError: The sum does not fit the response's 64 bits.
     """
     position, scan = plan.position, plan.scan
+    current_account().resumed = position.resumed_count > 0
     said_at = monotonic()
     is_last = False
     while not is_last:
@@ -83,6 +85,7 @@ def _count(users: Users, scan: Scan) -> Counter[int]:
     counts: Counter[int] = Counter()
     for (digits,), number in raw.items():
         counts[int(digits)] += number
+    current_account().rows += sum(counts.values())
     return counts
 
 

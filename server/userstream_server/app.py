@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -24,6 +24,9 @@ from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.service import UserService
 from userstream_server.settings import ServerSettings
 from userstream_server.tls import server_credentials
+
+if TYPE_CHECKING:
+    from userstream_server.telemetry.telemetry import Telemetry
 
 __all__ = ["UserStreamServer", "build_server"]
 
@@ -76,7 +79,11 @@ class UserStreamServer:
 
 
 def build_server(
-    settings: ServerSettings, database: Database, *, share_port: bool = False
+    settings: ServerSettings,
+    database: Database,
+    *,
+    share_port: bool = False,
+    telemetry: "Telemetry | None" = None,
 ) -> UserStreamServer:
     """Put a server together; nothing runs yet, but its ports are taken.
 
@@ -84,6 +91,7 @@ def build_server(
         settings: The settings.
         database: Where the users are.
         share_port: Let other workers listen on the same ports.
+        telemetry: Measures calls and queries, if given.
 
     Raises:
         OSError: A port is taken, or a file of certificates or tokens cannot be read.
@@ -98,12 +106,15 @@ def build_server(
         sizes=ChunkSizes(max_rows=settings.chunk_rows_max),
         readers=readers,
         message_bytes=settings.message_bytes,
+        observe=telemetry.observe if telemetry else None,
     )
     stalls = StallInterceptor(settings.send_timeout_seconds)
+    if telemetry:
+        telemetry.watch_server(monitor, stalls)
     options = _options(share_port=share_port)
     main = grpc.server(
         ThreadPoolExecutor(settings.streams_max + _SPARE_THREADS, thread_name_prefix="call"),
-        interceptors=[*_interceptors(settings), stalls],
+        interceptors=[*_interceptors(settings, telemetry), stalls],
         options=options,
     )
     main.add_generic_rpc_handlers([_handlers(service)])
@@ -121,11 +132,14 @@ def build_server(
     return UserStreamServer(servers, ports, calls, monitor, cleanup)
 
 
-def _interceptors(settings: ServerSettings) -> list[grpc.ServerInterceptor]:
+def _interceptors(
+    settings: ServerSettings, telemetry: "Telemetry | None"
+) -> list[grpc.ServerInterceptor]:
     """Return what surrounds each call, outermost first."""
     auth = settings.auth_tokens_file
     return [
         LoggingInterceptor(),
+        *([telemetry.interceptor] if telemetry else []),
         ErrorInterceptor(),
         *([AuthInterceptor(AuthTokens(auth))] if auth else []),
         LimitInterceptor(settings.streams_max),

@@ -28,6 +28,7 @@ class HealthMonitor:
 
     Attributes:
         servicer: Answers grpc.health.v1; may be part of several servers.
+        serving: Whether it says SERVING.
     """
 
     def __init__(self, database: Database, *, poll_seconds: float) -> None:
@@ -52,6 +53,7 @@ class HealthMonitor:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
+        self.serving = False
         self.servicer.enter_graceful_shutdown()
 
     def _poll(self) -> None:
@@ -77,6 +79,7 @@ class HealthMonitor:
             self._say(None)
 
     def _set(self, status: int) -> None:
+        self.serving = status == _SERVING
         for name in ("", SERVICE_NAME):
             self.servicer.set(name, status)
 

@@ -8,6 +8,7 @@ from zlib import crc32
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server import wire
+from userstream_server.account import current_account
 from userstream_server.db.rows import RawRow
 from userstream_server.tokens import Position, encode_token
 from userstream_server.validation import StreamPlan
@@ -119,6 +120,8 @@ class Ledger:
         self._position = replace(plan.position)
         # One for all messages: setting its fields costs a third of making a new one.
         self._rest = response()
+        self._account = current_account()
+        self._account.resumed = plan.position.resumed_count > 0
 
     def messages(self, packs: Iterable[Pack]) -> Iterator[bytes]:
         """Turn packs into messages, the last one with the receipt.
@@ -146,6 +149,7 @@ class Ledger:
 
     def _enter(self, pack: Pack) -> None:
         position = self._position
+        self._account.rows += pack.user_count
         if not position.estimated_users and position.user_count >= _ESTIMATE_FROM_USERS:
             estimated = position.user_count + self._estimate(position.after)
             position.estimated_users = min(estimated, self._plan.limit or estimated)

@@ -1,6 +1,6 @@
 """UserService: check the request, open a session, yield from the generators. Nothing else happens here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -11,7 +11,7 @@ from userstream.v1 import user_service_pb2 as pb
 from userstream_server import ages, pages, partitions, validation
 from userstream_server.calls import Calls
 from userstream_server.db.chunks import ChunkSizes
-from userstream_server.db.database import Database
+from userstream_server.db.database import Database, Session
 from userstream_server.db.users import Users
 from userstream_server.pack import ExactPacker, GrowingPacker, Ledger
 
@@ -27,6 +27,7 @@ class UserService:
         sizes: How many rows to read at once.
         readers: Threads that read ahead; as many as there are connections.
         message_bytes: About how large a packed message grows.
+        observe: Puts a measuring session around each one, if telemetry is on.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class UserService:
         sizes: ChunkSizes,
         readers: Executor,
         message_bytes: int,
+        observe: Callable[[Session], Session] | None = None,
     ) -> None:
         """See the class."""
         self._database = database
@@ -44,6 +46,7 @@ class UserService:
         self._sizes = sizes
         self._readers = readers
         self._message_bytes = message_bytes
+        self._observe = observe
 
     def StreamUsers(  # noqa: N802 - the proto's name
         self, request: pb.StreamUsersRequest, context: grpc.ServicerContext
@@ -109,7 +112,8 @@ class UserService:
             self._database.session(deadline_seconds=remaining, snapshot=snapshot) as session,
             self._calls.watching(context, session),
         ):
-            yield Users(session, self._sizes, self._readers)
+            observed = self._observe(session) if self._observe else session
+            yield Users(observed, self._sizes, self._readers)
 
 
 def _ledger(

@@ -4,6 +4,7 @@ Every name has its unit in it. A bad value is one line that names the variable, 
 it held.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -87,6 +88,10 @@ class ServerSettings(BaseSettings):
     """What is worth a line."""
     log_format: Literal["json", "console"] = "json"
     """JSON for machines, or text for people."""
+    metrics_listen: str = ""
+    """Address and port of the Prometheus endpoint; worker N listens on the port plus N. Empty: no metrics."""
+    otlp_endpoint: str = ""
+    """Where spans go, by OTLP over gRPC: `http://host:4317`, or `https://` for TLS. Empty: no traces."""
 
     @field_validator("database_url")
     @classmethod
@@ -94,12 +99,19 @@ class ServerSettings(BaseSettings):
         DatabaseUrl.parse(value.get_secret_value())
         return value
 
-    @field_validator("listen", "health_listen")
+    @field_validator("listen", "health_listen", "metrics_listen")
     @classmethod
     def _check_address(cls, value: str) -> str:
         host, colon, port = value.rpartition(":")
         if value and not (colon and host and port.isdigit() and int(port) < 65_536):
             raise ValueError("takes host:port, such as 127.0.0.1:50051 or [::]:50051")
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _check_endpoint(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/@\s]+:\d{1,5}", value):
+            raise ValueError("takes http://host:port or https://host:port, and nothing after it")
         return value
 
     @model_validator(mode="after")
@@ -115,6 +127,8 @@ class ServerSettings(BaseSettings):
                 "USERSTREAM_LISTEN is not a loopback address and there is no TLS: set"
                 " USERSTREAM_TLS_CERT and _KEY, or say USERSTREAM_ALLOW_PLAINTEXT=true"
             )
+        if _port(self.metrics_listen) + self.workers > 65_536:
+            raise ValueError("USERSTREAM_METRICS_LISTEN leaves no port for every worker")
         return self
 
     @property
@@ -146,6 +160,10 @@ def load_settings(**overrides: object) -> ServerSettings:
 def _line(field: str, message: str) -> str:
     text = message.removeprefix("Value error, ")
     return f"{PREFIX}{field.upper()}: {text}" if field else text
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2] or 0)
 
 
 def _is_loopback(address: str) -> bool:

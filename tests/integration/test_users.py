@@ -198,7 +198,7 @@ def test_leaving_early_gives_the_connection_back(database: Database, session: Co
         next(generator)
         generator.close()
 
-        assert database.pool.in_use == 0  # type: ignore[attr-defined]
+        assert database.pool.in_use == 0
 
 
 def test_a_paused_stream_holds_no_connection(database: Database, session: Counting) -> None:
@@ -206,7 +206,7 @@ def test_a_paused_stream_holds_no_connection(database: Database, session: Counti
     stream = Users(session).stream_users()
     next(stream)
 
-    assert database.pool.in_use == 0  # type: ignore[attr-defined]
+    assert database.pool.in_use == 0
 
 
 def test_an_exception_gives_the_connection_back(database: Database, session: Counting) -> None:
@@ -220,7 +220,7 @@ def test_an_exception_gives_the_connection_back(database: Database, session: Cou
         with pytest.raises(ZeroDivisionError):
             list(Users(session).stream_users(Scan(), Failing()))
 
-    assert database.pool.in_use == 0  # type: ignore[attr-defined]
+    assert database.pool.in_use == 0
     assert len(list(Users(session).stream_users())) == 1234
 
 

@@ -27,6 +27,7 @@ class ServerProcess:
         port: Where it listens.
         target: The same for a client.
         health_port: Where its server for health alone listens, if it has one.
+        metrics_port: Where it serves metrics, if it does.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ServerProcess:
         started = self._wait_for("workers_started" if "--workers" in arguments else "started")
         self.port = int(started["port"])
         self.health_port: int | None = started.get("health_port")
+        self.metrics_port: int | None = started.get("metrics_port")
         self.target = f"127.0.0.1:{self.port}"
 
     @property

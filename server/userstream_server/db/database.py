@@ -7,14 +7,33 @@ thread may interrupt it at any time.
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from userstream_server.db.pool import PoolState
 from userstream_server.db.sql import Dialect, Query
 
-__all__ = ["BLOCK_ROWS", "Database", "Session"]
+__all__ = ["BLOCK_ROWS", "Database", "Driver", "Session"]
 
 BLOCK_ROWS = 1000
 """Rows taken from the driver at once: enough to spread the cost of a step, few enough to stay in the CPU's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """What reads the rows.
+
+    Attributes:
+        engine: `mysql` (MariaDB too) or `sqlite`.
+        name: The package.
+        version: Its version.
+        kind: `c` for the C extension, `python` for the slow one without it.
+    """
+
+    engine: str
+    name: str
+    version: str
+    kind: str
 
 
 class Session(Protocol):
@@ -48,6 +67,18 @@ class Session(Protocol):
 
 class Database(Protocol):
     """One database, for all calls."""
+
+    @property
+    def driver(self) -> Driver:
+        """What reads the rows."""
+
+    @property
+    def pool(self) -> PoolState:
+        """The connections for queries."""
+
+    @property
+    def queries_killed(self) -> int:
+        """How many queries were ended at the database because their call had ended."""
 
     def session(
         self, *, deadline_seconds: float | None = None, snapshot: bool = False

@@ -7,7 +7,7 @@ from time import monotonic
 
 from userstream_server.errors import CallCancelledError, DeadlineError, OverloadedError
 
-__all__ = ["CallLimits", "SnapshotViews"]
+__all__ = ["CallLimits", "SnapshotViews", "Tally"]
 
 
 class CallLimits:
@@ -50,6 +50,20 @@ class CallLimits:
         if left <= 0:
             raise DeadlineError("CALL_DEADLINE", "The call's deadline is over.") from None
         return min(left, self._query_timeout_seconds)
+
+
+class Tally:
+    """A number that several threads count up."""
+
+    def __init__(self) -> None:
+        """See the class."""
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def add(self) -> None:
+        """Count one."""
+        with self._lock:
+            self.count += 1
 
 
 class SnapshotViews:

@@ -12,9 +12,15 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
-from userstream_server.db.database import BLOCK_ROWS
-from userstream_server.db.limits import CallLimits, SnapshotViews
-from userstream_server.db.mysql_connect import DRIVER_ERRORS, Address, MySQLOptions, connect_any
+from userstream_server.db.database import BLOCK_ROWS, Driver
+from userstream_server.db.limits import CallLimits, SnapshotViews, Tally
+from userstream_server.db.mysql_connect import (
+    DRIVER_ERRORS,
+    DRIVER_VERSION,
+    Address,
+    MySQLOptions,
+    connect_any,
+)
 from userstream_server.db.mysql_errors import translate
 from userstream_server.db.pool import Pool
 from userstream_server.db.shape import check_shape, columns_of
@@ -184,6 +190,18 @@ class MySQLDatabase:
         self._addresses: tuple[Address, ...] = tuple(options.url.hosts)
         self.pool = Pool(self._connect, size=pool_size, wait_seconds=pool_wait_seconds)
         self._views = SnapshotViews(snapshot_views)
+        self._kills = Tally()
+
+    @property
+    def driver(self) -> Driver:
+        """See `database.Database.driver`."""
+        kind = "python" if self.options.use_pure else "c"
+        return Driver("mysql", "mysql-connector-python", DRIVER_VERSION, kind)
+
+    @property
+    def queries_killed(self) -> int:
+        """See `database.Database.queries_killed`."""
+        return self._kills.count
 
     @contextmanager
     def session(
@@ -220,6 +238,7 @@ class MySQLDatabase:
             side = _Connection(self.options, (connection.address,))
             with _closing(side):
                 side.execute(f"KILL {connection.thread_id}")
+                self._kills.add()
 
     def close(self) -> None:
         """See `database.Database.close`."""

@@ -12,9 +12,17 @@ from userstream_server.db.mysql_errors import translate
 from userstream_server.db.url import DatabaseUrl
 from userstream_server.errors import PreconditionError
 
-__all__ = ["DRIVER_ERRORS", "HAVE_CEXT", "Address", "MySQLOptions", "connect_any"]
+__all__ = [
+    "DRIVER_ERRORS",
+    "DRIVER_VERSION",
+    "HAVE_CEXT",
+    "Address",
+    "MySQLOptions",
+    "connect_any",
+]
 
 Address = tuple[str, int]
+DRIVER_VERSION: str = mysql.connector.__version__
 
 if HAVE_CEXT:
     from _mysql_connector import MySQLInterfaceError

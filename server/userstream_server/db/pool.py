@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool
 
 from userstream_server.errors import OverloadedError
 
-__all__ = ["Pool", "Poolable"]
+__all__ = ["Pool", "PoolState", "Poolable"]
 
 _IDLE_CHECK_SECONDS = 5.0
 """A connection that rested longer is asked whether it still lives: the database may have closed it."""
@@ -37,6 +37,22 @@ class Poolable(Protocol):
 
     def is_alive(self) -> bool:
         """Ask the database with one round trip."""
+
+
+class PoolState(Protocol):
+    """What an observer may ask of a pool."""
+
+    @property
+    def size(self) -> int:
+        """The most connections."""
+
+    @property
+    def in_use(self) -> int:
+        """How many are handed out."""
+
+    @property
+    def waiting(self) -> int:
+        """How many queries ask for one just now, and have none yet."""
 
 
 C = TypeVar("C", bound=Poolable)
@@ -62,12 +78,23 @@ class Pool(Generic[C]):
             use_lifo=True,  # the least used ones can then time out at the database
         )
         event.listen(self._pool, "checkout", _refuse_dead)
-        self.size = size
+        self._asking: set[object] = set()
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        """See `PoolState.size`."""
+        return self._size
 
     @property
     def in_use(self) -> int:
-        """How many connections are handed out."""
+        """See `PoolState.in_use`."""
         return self._pool.checkedout()
+
+    @property
+    def waiting(self) -> int:
+        """See `PoolState.waiting`."""
+        return len(self._asking)
 
     @contextmanager
     def connection(self) -> Iterator[C]:
@@ -77,12 +104,16 @@ class Pool(Generic[C]):
             OverloadedError: None came free in time.
             UserStreamError: A new one could not be opened.
         """
+        # Each its own, because += on a number would lose some between threads.
+        self._asking.add(asking := object())
         try:
             proxy = self._pool.connect()
         except exc.TimeoutError:
             raise OverloadedError(
                 "POOL_EXHAUSTED", "All database connections are busy. Try again a little later."
             ) from None
+        finally:
+            self._asking.discard(asking)
         connection = cast("C", proxy.dbapi_connection)
         try:
             yield connection

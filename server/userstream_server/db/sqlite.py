@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from userstream_server.db.database import BLOCK_ROWS
+from userstream_server.db.database import BLOCK_ROWS, Driver
 from userstream_server.db.limits import CallLimits, SnapshotViews
 from userstream_server.db.pool import Pool
 from userstream_server.db.shape import check_shape, columns_of
@@ -134,6 +134,9 @@ class SQLiteDatabase:
         query_timeout_seconds: The longest a query may take.
         snapshot_views: The most snapshots at once.
     """
+
+    driver = Driver("sqlite", "sqlite3", sqlite3.sqlite_version, "c")
+    queries_killed = 0  # they end by a progress handler instead
 
     def __init__(
         self,

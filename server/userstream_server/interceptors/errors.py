@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import structlog
 
+from userstream_server.account import current_account
 from userstream_server.errors import InternalError, UserStreamError, status_of
 from userstream_server.interceptors.surrounding import SurroundingInterceptor
 
@@ -26,17 +27,26 @@ class ErrorInterceptor(SurroundingInterceptor):
             yield
         except UserStreamError as error:
             _note(error)
-            context.abort_with_status(status_of(error))
+            _abort(context, error)
         except Exception as error:
             if context.code() is not None:  # type: ignore[attr-defined]  # aborted by a library's servicer
                 raise
             _log.error("defect", error=type(error).__name__, where=_where(error))
             _note(internal := InternalError())
-            context.abort_with_status(status_of(internal))
+            _abort(context, internal)
+
+
+def _abort(context: grpc.ServicerContext, error: UserStreamError) -> None:
+    """End the call; its status goes beside the metadata set before, such as the request id."""
+    status = status_of(error)
+    before = context.trailing_metadata() or ()
+    context.set_trailing_metadata((*before, *(status.trailing_metadata or ())))
+    context.abort(status.code, status.details)
 
 
 def _note(error: UserStreamError) -> None:
-    """Put the reason on the call's log line."""
+    """Put the reason on the call's log line and into its account."""
+    current_account().reason = error.reason
     structlog.contextvars.bind_contextvars(reason=error.reason)
     if isinstance(error, InternalError) and error.__cause__ is not None:
         cause = error.__cause__

@@ -42,6 +42,9 @@ class StallInterceptor(SurroundingInterceptor):
 
     Args:
         send_timeout_seconds: How long a message may take to leave.
+
+    Attributes:
+        cancelled: How many calls were ended so far.
     """
 
     def __init__(self, send_timeout_seconds: float) -> None:
@@ -49,6 +52,7 @@ class StallInterceptor(SurroundingInterceptor):
         self._timeout_seconds = send_timeout_seconds
         self._lock = threading.Lock()
         self._sends: set[_Send] = set()
+        self.cancelled = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="stalls", daemon=True)
         self._thread.start()
@@ -95,3 +99,4 @@ class StallInterceptor(SurroundingInterceptor):
                 # The handler waits inside gRPC and cannot say more; a resume token makes up for it.
                 send.context.cancel()
                 send.since = None
+                self.cancelled += 1

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-__all__ = ["HEALTH", "REFLECTION", "SurroundingInterceptor"]
+__all__ = ["HEALTH", "REFLECTION", "SurroundingInterceptor", "call_status"]
 
 HEALTH = "/grpc.health.v1.Health/"
 REFLECTION = "/grpc.reflection."
@@ -67,3 +67,11 @@ class SurroundingInterceptor(grpc.ServerInterceptor):
                 yield from behaviour(request, context)
 
         return call
+
+
+def call_status(context: grpc.ServicerContext) -> str:
+    """Return the name of a call's status, at its end."""
+    code = context.code()  # type: ignore[attr-defined]  # missing in the types only
+    if code is None:
+        return "OK" if context.is_active() else "CANCELLED"
+    return code.name if isinstance(code, grpc.StatusCode) else str(code)

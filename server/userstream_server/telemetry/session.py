@@ -1,0 +1,92 @@
+"""A database session that measures its queries."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from time import monotonic
+from typing import Any
+
+from opentelemetry.metrics import Histogram
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+
+from userstream_server.account import CallAccount
+from userstream_server.db.database import BLOCK_ROWS, Session
+from userstream_server.db.sql import Dialect, Query
+from userstream_server.errors import CallCancelledError
+
+__all__ = ["ObservedSession"]
+
+
+class ObservedSession:
+    """Passes everything on to another session, with a span and a time for each query.
+
+    Args:
+        session: The other one.
+        account: The call's.
+        seconds: Takes the time of each query.
+        tracer: Makes the spans.
+        engine: The database's kind.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        account: CallAccount,
+        seconds: Histogram,
+        tracer: Tracer,
+        engine: str,
+    ) -> None:
+        """See the class."""
+        self._session = session
+        self._account = account
+        self._seconds = seconds
+        self._tracer = tracer
+        self._engine = engine
+
+    @property
+    def dialect(self) -> Dialect:
+        """See `database.Session.dialect`."""
+        return self._session.dialect
+
+    def blocks(
+        self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
+    ) -> Generator[list[Any]]:
+        """See `database.Session.blocks`."""
+        found = 0
+        with self._measured("read") as span, closing(self._session.blocks(query, rows)) as blocks:
+            for block in blocks:
+                found += len(block)
+                yield block
+            span.set_attribute("db.response.returned_rows", found)
+
+    def estimate(self, query: Query) -> int:
+        """See `database.Session.estimate`."""
+        with self._measured("estimate"):
+            return self._session.estimate(query)
+
+    def interrupt(self) -> None:
+        """See `database.Session.interrupt`."""
+        self._session.interrupt()
+
+    @contextmanager
+    def _measured(self, kind: str) -> Iterator[Span]:
+        # No SQL, no parameters and no exception texts: they hold what users are asked for.
+        span = self._tracer.start_span(
+            f"{kind} user_data",
+            context=self._account.trace,
+            kind=SpanKind.CLIENT,
+            attributes={"db.system.name": self._engine, "db.collection.name": "user_data"},
+        )
+        began_at = monotonic()
+        outcome = "failed"
+        try:
+            yield span
+            outcome = "ok"
+        except (CallCancelledError, GeneratorExit):
+            outcome = "cancelled"
+            raise
+        finally:
+            if outcome == "failed":
+                span.set_status(Status(StatusCode.ERROR))
+            span.end()
+            labels = {"method": self._account.method, "kind": kind, "outcome": outcome}
+            self._seconds.record(monotonic() - began_at, labels)

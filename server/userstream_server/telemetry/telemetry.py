@@ -1,0 +1,69 @@
+"""Putting metrics and traces together, and what a server needs of them."""
+
+from contextlib import ExitStack
+
+from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
+
+from userstream_server.account import current_account
+from userstream_server.db.database import Database, Session
+from userstream_server.health import HealthMonitor
+from userstream_server.interceptors.stalls import StallInterceptor
+from userstream_server.interceptors.telemetry import TelemetryInterceptor
+from userstream_server.settings import ServerSettings
+from userstream_server.telemetry.calls import RunningCalls
+from userstream_server.telemetry.endpoint import metrics_endpoint
+from userstream_server.telemetry.grpc_metrics import official_metrics
+from userstream_server.telemetry.metrics import Metrics
+from userstream_server.telemetry.session import ObservedSession
+from userstream_server.telemetry.traces import open_tracer
+from userstream_server.version import VERSION
+
+__all__ = ["Telemetry"]
+
+
+class Telemetry:
+    """What is measured of calls and queries.
+
+    Args:
+        settings: Say whether and where.
+        database: Whose pool and kills are told.
+        stack: Ends all of it.
+        worker: This process's number among several.
+
+    Attributes:
+        metrics_port: Where metrics are served; None where they are not.
+        interceptor: Measures calls; has its place inside the log's and outside all others.
+    """
+
+    def __init__(
+        self, settings: ServerSettings, database: Database, stack: ExitStack, *, worker: int | None
+    ) -> None:
+        """See the class."""
+        self.metrics_port: int | None = None
+        provider: MeterProvider = NoOpMeterProvider()
+        if settings.metrics_listen:
+            address = _own_address(settings.metrics_listen, worker or 0)
+            provider, self.metrics_port = stack.enter_context(metrics_endpoint(address))
+            stack.enter_context(official_metrics(provider))
+        calls = RunningCalls()
+        self._metrics = Metrics(provider.get_meter("userstream", VERSION), calls)
+        self._metrics.watch_database(database)
+        self._tracer = stack.enter_context(open_tracer(settings.otlp_endpoint, worker=worker))
+        self._engine = database.driver.engine
+        self.interceptor = TelemetryInterceptor(calls, self._metrics, self._tracer)
+
+    def watch_server(self, monitor: HealthMonitor, stalls: StallInterceptor) -> None:
+        """Tell of a server's health and its stalled calls too."""
+        self._metrics.watch_server(monitor, stalls)
+
+    def observe(self, session: Session) -> Session:
+        """Return the same session, with each query measured for the running call."""
+        return ObservedSession(
+            session, current_account(), self._metrics.query_seconds, self._tracer, self._engine
+        )
+
+
+def _own_address(address: str, worker: int) -> str:
+    """Return the address of one worker: each has its own numbers, so its own port."""
+    host, _, port = address.rpartition(":")
+    return f"{host}:{int(port) + worker if int(port) else 0}"

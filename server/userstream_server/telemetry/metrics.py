@@ -10,7 +10,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from userstream_server.db.database import Database
 from userstream_server.health import HealthMonitor
 from userstream_server.interceptors.stalls import StallInterceptor
-from userstream_server.telemetry.calls import RunningCalls
+from userstream_server.telemetry.calls import METHODS, RunningCalls
 from userstream_server.version import VERSION
 
 __all__ = ["Metrics"]
@@ -45,6 +45,10 @@ class Metrics:
         self.errors = meter.create_counter(
             "userstream.call.errors", "{call}", "Calls that ended with an error, by its reason."
         )
+        # A rate sees no first error of a series that begins with it.
+        for method in METHODS:
+            for reason in ("INTERNAL", "DATABASE_ERROR"):
+                self.errors.add(0, {"method": method, "reason": reason})
         counter = meter.create_observable_counter
         for name, unit, description, counted in (
             ("rows", "{row}", "Users sent, or counted for an average.", "rows"),

@@ -21,6 +21,7 @@ from benchmarks.measures import (
     consumers,
     first_user,
     sizes,
+    telemetry,
     throughput,
     workers,
 )
@@ -42,6 +43,7 @@ _MEASURES: dict[str, Callable[[Arena, _Options], report.Section]] = {
     "consumers": lambda arena, o: consumers.run(arena, rows=o.rows, rounds=o.rounds),
     "averages": lambda arena, o: averages.run(arena, rows=o.rows, rounds=o.rounds),
     "client": lambda arena, o: client.run(arena, rows=o.rows, rounds=o.rounds),
+    "telemetry": lambda arena, o: telemetry.run(arena, rows=o.rows, rounds=o.rounds),
     "workers": lambda arena, o: workers.run(arena, rows=o.rows, rounds=o.rounds),
 }
 

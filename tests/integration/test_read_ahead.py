@@ -107,7 +107,7 @@ def test_a_stalled_consumer_holds_no_connection(
             next(stream)
         readers.shutdown()  # waits for the chunk
 
-        assert database.pool.in_use == 0  # type: ignore[attr-defined]
+        assert database.pool.in_use == 0
         stream.close()
 
 
@@ -124,7 +124,7 @@ def test_closing_waits_for_the_reader(database: Database, readers: ThreadPoolExe
         stream.close()
 
         assert packer.go_on.is_set()
-        assert database.pool.in_use == 0  # type: ignore[attr-defined]
+        assert database.pool.in_use == 0
 
 
 def test_a_failure_ahead_reaches_the_consumer(
@@ -141,7 +141,7 @@ def test_a_failure_ahead_reaches_the_consumer(
 
     assert got == users[: len(got)]
     assert len(got) > 100
-    assert database.pool.in_use == 0  # type: ignore[attr-defined]
+    assert database.pool.in_use == 0
 
 
 def test_interrupt_ends_a_reader(database: Database, readers: ThreadPoolExecutor) -> None:
@@ -155,7 +155,7 @@ def test_interrupt_ends_a_reader(database: Database, readers: ThreadPoolExecutor
         with pytest.raises(CallCancelledError):
             list(stream)
 
-    assert database.pool.in_use == 0  # type: ignore[attr-defined]
+    assert database.pool.in_use == 0
 
 
 def test_an_estimate_meanwhile(database: Database, readers: ThreadPoolExecutor) -> None:

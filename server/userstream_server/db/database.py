@@ -7,14 +7,32 @@ thread may interrupt it at any time.
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from userstream_server.db.sql import Dialect, Query
 
-__all__ = ["BLOCK_ROWS", "Database", "Session"]
+__all__ = ["BLOCK_ROWS", "Database", "DatabaseFound", "Session"]
 
 BLOCK_ROWS = 1000
 """Rows taken from the driver at once: enough to spread the cost of a step, few enough to stay in the CPU's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFound:
+    """What answers, in words for an operator.
+
+    Attributes:
+        server: Kind and version.
+        transport: Whether the connection is encrypted.
+        driver: Which part of the driver runs.
+        fast_driver: False where that one is much slower than need be.
+    """
+
+    server: str
+    transport: str
+    driver: str
+    fast_driver: bool = True
 
 
 class Session(Protocol):
@@ -59,8 +77,8 @@ class Database(Protocol):
             snapshot: See one state of the table throughout.
         """
 
-    def check(self) -> str:
-        """Check connection and table; return one line about what was found.
+    def check(self) -> DatabaseFound:
+        """Check connection and table; return what was found.
 
         Raises:
             UnavailableError: The database does not answer.

@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["ServerProcess"]
+__all__ = ["ServerProcess", "serving"]
 
 _START_SECONDS = 30.0
 
@@ -96,3 +98,20 @@ class ServerProcess:
         log = self.log
         self.kill()
         raise RuntimeError(f"userstream-server does not start:\n{log}")
+
+
+@contextmanager
+def serving(url: str, folder: Path, *arguments: str, **settings: object) -> Iterator[ServerProcess]:
+    """Yield a server over a database, which must end well on SIGTERM.
+
+    Args:
+        url: The database.
+        folder: Its working directory.
+        arguments: Command-line arguments.
+        settings: Settings without their prefix, such as `STREAMS_MAX=3`.
+    """
+    given = {f"USERSTREAM_{name}": str(value) for name, value in settings.items()}
+    given = {"USERSTREAM_DATABASE_URL": url} | given
+    with ServerProcess(given, folder=folder, arguments=arguments) as server:
+        yield server
+        assert server.terminate() == 0

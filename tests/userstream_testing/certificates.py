@@ -47,12 +47,13 @@ class Authority:
         self.ca.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
     def issue(self, name: str, *, host: str = "localhost", address: str = "127.0.0.1") -> KeyPair:
-        """Return a new key pair for a host and its address."""
+        """Return a new key pair for a host and its address; without either it has its common name only."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address(address))]
-        builder = _builder(_name(name), self._name, key.public_key()).add_extension(
-            x509.SubjectAlternativeName(names), critical=False
-        )
+        builder = _builder(_name(name), self._name, key.public_key())
+        names: list[x509.GeneralName] = [x509.DNSName(host)] if host else []
+        names += [x509.IPAddress(ipaddress.ip_address(address))] if address else []
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         pair = KeyPair(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         pair.cert.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
         pair.key.write_bytes(

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["ServerProcess", "serving"]
+__all__ = ["ServerProcess", "run_to_end", "serving"]
 
 _START_SECONDS = 30.0
 
@@ -36,11 +36,7 @@ class ServerProcess:
     ) -> None:
         """Start it and wait until it listens."""
         self._log = folder / f"server-{time.monotonic_ns()}.log"
-        self._environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("USERSTREAM_")},
-            "USERSTREAM_LISTEN": "127.0.0.1:0",
-            **settings,
-        }
+        self._environment = _environment(settings)
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "userstream_server", *arguments],
@@ -98,6 +94,27 @@ class ServerProcess:
         log = self.log
         self.kill()
         raise RuntimeError(f"userstream-server does not start:\n{log}")
+
+
+def run_to_end(
+    settings: dict[str, str], folder: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a server that must end by itself; return what it said."""
+    return subprocess.run(
+        [sys.executable, "-m", "userstream_server", *arguments],
+        env=_environment(settings),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("USERSTREAM_")}
+    return kept | {"USERSTREAM_LISTEN": "127.0.0.1:0"} | settings
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def test_every_reason_is_explained() -> None:
     raised |= set(re.findall(r'reason="([A-Z_]+)"', SERVER))
     table = PAGE[PAGE.index("## Statuses") : PAGE.index("## Scaling")]
 
-    assert {"TOO_MANY_CALLS", "REQUEST_TOO_LARGE", "DEADLOCK", "INVALID_TOKEN"} <= raised
+    assert {"TOO_MANY_CALLS", "REQUEST_TOO_LARGE", "LOCK_WAIT", "INVALID_TOKEN"} <= raised
     assert set() == {reason for reason in raised - OF_SEEDING if f"`{reason}`" not in table}
 
 

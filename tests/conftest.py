@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from userstream_server.db.rows import UserRow
-from userstream_server.db.seed import seed_users
+from userstream_server.db.seed import seed_synthetic, seed_users
 from userstream_server.db.synthetic import synthetic_users
 from userstream_server.db.url import DatabaseUrl
 from userstream_testing.admin import execute
 from userstream_testing.mysql_server import PrivateServer
+from userstream_testing.reader import reader_of
 from userstream_testing.server_process import ServerProcess
 
 ENGINES = ("sqlite", "mysql")
@@ -77,6 +78,17 @@ def shared_url(
     with fresh_database(request.param, folder, request) as url:
         seed_users(DatabaseUrl.parse(url), users)
         yield url
+
+
+@pytest.fixture(scope="session")
+def reader_url(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """Yield the URL of a MySQL database with 60,000 users, for the account that docs/operations.md recommends."""
+    with fresh_database("mysql", tmp_path_factory.mktemp("reader"), request) as url:
+        seed_synthetic(DatabaseUrl.parse(url), 60_000)
+        with reader_of(url) as reader:
+            yield reader
 
 
 @pytest.fixture

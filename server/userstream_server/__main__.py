@@ -1,23 +1,23 @@
 """`userstream-server`: settings, logs, database, server, signals. Wiring only."""
 
-import os
-import signal
 import sys
-import threading
 from contextlib import ExitStack
 from typing import Annotated
 
 import structlog
 import typer
 
-from userstream_server.app import build_server
+from userstream_server.app import UserStreamServer, build_server
+from userstream_server.checks import find_all
 from userstream_server.db.database import Database
 from userstream_server.db.open import open_database
 from userstream_server.db.seed import ensure_embedded
 from userstream_server.errors import UnavailableError, UserStreamError
-from userstream_server.logs import configure_logs
+from userstream_server.logs import configure_logs, set_level
 from userstream_server.settings import ServerSettings, SettingsError, load_settings
+from userstream_server.signals import Signals
 from userstream_server.telemetry import open_telemetry
+from userstream_server.version import VERSION
 from userstream_server.workers import run_workers
 
 __all__ = ["main"]
@@ -40,8 +40,9 @@ def serve(
     health_listen: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Stream the users of a MySQL table over gRPC. Settings come from USERSTREAM_… and .env."""
-    given = {"workers": workers, "listen": listen, "health_listen": health_listen}
-    settings = _settings({name: value for name, value in given.items() if value is not None})
+    options = {"workers": workers, "listen": listen, "health_listen": health_listen}
+    given: dict[str, object] = {k: v for k, v in options.items() if v is not None}
+    settings = _settings(given)
     configure_logs(level=settings.log_level, form=settings.log_format, worker=worker)
     if settings.database.engine == "sqlite":
         ensure_embedded(settings.database)
@@ -49,7 +50,7 @@ def serve(
         raise typer.Exit(_check(settings))
     if settings.workers > 1 and worker is None:
         raise typer.Exit(_supervise(settings))
-    _serve(settings, worker)
+    _serve(settings, worker, given)
 
 
 def _supervise(settings: ServerSettings) -> int:
@@ -65,15 +66,11 @@ def _supervise(settings: ServerSettings) -> int:
         raise _failure(f"userstream-server: cannot listen: {error.strerror}", 1) from None
 
 
-def _serve(settings: ServerSettings, worker: int | None) -> None:
+def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object]) -> None:
     """Run until SIGTERM or SIGINT, or as a worker until the process that started it is gone."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    signals = Signals(stop_with_stdin=worker is not None)
     database = open_database(settings)
     _refuse_wrong_database(database)
-    if worker is not None:
-        threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     with ExitStack() as stack:
         try:
             telemetry = stack.enter_context(open_telemetry(settings, database, worker=worker))
@@ -85,24 +82,30 @@ def _serve(settings: ServerSettings, worker: int | None) -> None:
         server.start()
         _log.info(
             "started",
+            version=VERSION,
             port=server.port,
             health_port=server.health_port,
             metrics_port=telemetry and telemetry.metrics_port,
             database=settings.database.masked,
+            settings=settings.shown(),
         )
-        stop.wait()
+        signals.wait(lambda: _reload(server, given))
         _log.info("stopping", grace_seconds=settings.drain_seconds)
         server.stop(settings.drain_seconds)
         database.close()
     _log.info("stopped")
 
 
-def _stop_with_parent(stop: threading.Event) -> None:
-    """Wait for the end of standard input, which the supervising process holds open while it lives."""
-    # Not through sys.stdin, whose lock this thread would still hold when the interpreter ends.
-    while os.read(0, 1024):
-        pass
-    stop.set()
+def _reload(server: UserStreamServer, given: dict[str, object]) -> None:
+    """Read settings and files again; the rest of the settings waits for a restart."""
+    try:
+        settings = load_settings(**given)
+    except SettingsError as error:
+        _log.error("reload_failed", message=str(error))
+        return
+    set_level(settings.log_level)
+    server.reload(settings)
+    _log.info("reloaded", log_level=settings.log_level)
 
 
 def _refuse_wrong_database(database: Database) -> None:
@@ -117,16 +120,11 @@ def _refuse_wrong_database(database: Database) -> None:
 
 def _check(settings: ServerSettings) -> int:
     """Print one line for each thing checked; return the exit code."""
-    print(f"settings  ok    {settings.database.masked}, listening on {settings.listen}")  # noqa: T201
-    database = open_database(settings)
-    try:
-        print(f"database  ok    {database.check()}")  # noqa: T201
-    except UserStreamError as error:
-        print(f"database  FAIL  {error.message}")  # noqa: T201
-        return 1
-    finally:
-        database.close()
-    return 0
+    failed = False
+    for finding in find_all(settings):
+        print(finding)  # noqa: T201
+        failed = failed or finding.state == "FAIL"
+    return int(failed)
 
 
 def _settings(given: dict[str, object]) -> ServerSettings:

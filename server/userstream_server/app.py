@@ -1,29 +1,29 @@
 """The gRPC server: what it serves, what surrounds each call, and how it stops."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from userstream.v1 import user_service_pb2 as pb
 
+from userstream_server.access import Access
 from userstream_server.calls import Calls
 from userstream_server.db.chunks import ChunkSizes
 from userstream_server.db.database import Database
-from userstream_server.errors import FieldViolation, InvalidRequestError
 from userstream_server.health import SERVICE_NAME, HealthMonitor
-from userstream_server.interceptors.auth import AuthInterceptor, AuthTokens
 from userstream_server.interceptors.errors import ErrorInterceptor
 from userstream_server.interceptors.limits import LimitInterceptor
 from userstream_server.interceptors.logging import LoggingInterceptor
+from userstream_server.interceptors.metadata import MetadataInterceptor
 from userstream_server.interceptors.stalls import StallInterceptor
+from userstream_server.requests import RequestReader
 from userstream_server.service import UserService
 from userstream_server.settings import ServerSettings
-from userstream_server.tls import server_credentials
 
 if TYPE_CHECKING:
     from userstream_server.telemetry.telemetry import Telemetry
@@ -33,6 +33,7 @@ __all__ = ["UserStreamServer", "build_server"]
 _SPARE_THREADS = 16
 """Beyond streams_max, so that refusals and health checks find a thread when every stream has one."""
 _STOP_SECONDS = 5.0
+_KEEPALIVE_ANSWER_SECONDS = 20
 
 
 class UserStreamServer:
@@ -40,6 +41,7 @@ class UserStreamServer:
 
     Attributes:
         port: The port it listens on.
+        reload: Reads tokens, names and certificates again; see `Access.reload`.
         health_port: The port of the server for health alone; None without one.
     """
 
@@ -49,13 +51,16 @@ class UserStreamServer:
         ports: list[int],
         calls: Calls,
         monitor: HealthMonitor,
+        *,
         cleanup: Sequence[Callable[[], None]],
+        access: Access,
     ) -> None:
         """See `build_server`."""
         self._servers = servers
         self._calls = calls
         self._monitor = monitor
         self._cleanup = cleanup
+        self.reload = access.reload
         self.port = ports[0]
         self.health_port = ports[1] if len(ports) > 1 else None
 
@@ -97,68 +102,107 @@ def build_server(
         OSError: A port is taken, or a file of certificates or tokens cannot be read.
         ValueError: The file of tokens holds none.
     """
+    access = Access(settings)
     calls = Calls()
     monitor = HealthMonitor(database, poll_seconds=settings.health_poll_seconds)
     readers = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="read-ahead")
-    service = UserService(
-        database,
-        calls,
-        sizes=ChunkSizes(max_rows=settings.chunk_rows_max),
-        readers=readers,
-        message_bytes=settings.message_bytes,
-        observe=telemetry.observe if telemetry else None,
-    )
-    stalls = StallInterceptor(settings.send_timeout_seconds)
+    stalls = StallInterceptor(settings.send_timeout_seconds, settings.request_timeout_seconds)
     if telemetry:
         telemetry.watch_server(monitor, stalls)
-    options = _options(share_port=share_port)
+    options = _options(settings, share_port=share_port)
     main = grpc.server(
-        ThreadPoolExecutor(settings.streams_max + _SPARE_THREADS, thread_name_prefix="call"),
-        interceptors=[*_interceptors(settings, telemetry), stalls],
+        ThreadPoolExecutor(_threads(settings), thread_name_prefix="call"),
+        interceptors=[*_interceptors(settings, access, telemetry), stalls],
         options=options,
     )
-    main.add_generic_rpc_handlers([_handlers(service)])
+    requests = RequestReader(settings.request_bytes_max, stalls.awaiting_request)
+    service = _service(settings, database, calls, readers, telemetry)
+    main.add_generic_rpc_handlers([_handlers(service, requests)])
     health_pb2_grpc.add_HealthServicer_to_server(monitor.servicer, main)
     if settings.reflection:
         names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, main)
-    servers, ports = [main], [_bind(main, settings.listen, settings)]
+    servers, ports = [main], [_bind(main, settings.listen, access.credentials)]
     if settings.health_listen:
         apart = grpc.server(ThreadPoolExecutor(4, thread_name_prefix="health"), options=options)
         health_pb2_grpc.add_HealthServicer_to_server(monitor.servicer, apart)
         servers.append(apart)
         ports.append(_bind(apart, settings.health_listen, None))
     cleanup = (calls.close, readers.shutdown, stalls.close)
-    return UserStreamServer(servers, ports, calls, monitor, cleanup)
+    return UserStreamServer(servers, ports, calls, monitor, cleanup=cleanup, access=access)
+
+
+def _service(
+    settings: ServerSettings,
+    database: Database,
+    calls: Calls,
+    readers: Executor,
+    telemetry: "Telemetry | None",
+) -> UserService:
+    return UserService(
+        database,
+        calls,
+        sizes=ChunkSizes(max_rows=settings.chunk_rows_max),
+        readers=readers,
+        message_bytes=settings.message_bytes,
+        users_max=settings.batch_users_max,
+        observe=telemetry.observe if telemetry else None,
+    )
+
+
+def _threads(settings: ServerSettings) -> int:
+    return settings.streams_max + settings.calls_waiting_max + _SPARE_THREADS
 
 
 def _interceptors(
-    settings: ServerSettings, telemetry: "Telemetry | None"
+    settings: ServerSettings, access: Access, telemetry: "Telemetry | None"
 ) -> list[grpc.ServerInterceptor]:
     """Return what surrounds each call, outermost first."""
-    auth = settings.auth_tokens_file
     return [
         LoggingInterceptor(),
         *([telemetry.interceptor] if telemetry else []),
         ErrorInterceptor(),
-        *([AuthInterceptor(AuthTokens(auth))] if auth else []),
-        LimitInterceptor(settings.streams_max),
+        MetadataInterceptor(settings.metadata_bytes_max),
+        *access.interceptors,
+        LimitInterceptor(
+            settings.streams_max,
+            per_caller_max=settings.streams_per_caller_max,
+            waiting_max=settings.calls_waiting_max,
+            wait_seconds=settings.call_wait_seconds,
+        ),
     ]
 
 
-def _options(*, share_port: bool) -> list[tuple[str, int]]:
+def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, int]]:
+    """Return gRPC's own options; its names are in grpc/impl/channel_arg_names.h."""
+    hard_metadata_bytes = 2 * settings.metadata_bytes_max
     return [
         # On by default, it would let a second server share the port without a word.
         ("grpc.so_reuseport", int(share_port)),
-        # Requests are small; their largest part is a token.
-        ("grpc.max_receive_message_length", 64 * 1024),
+        # Ours refuse with a reason; gRPC's, twice as high, bound what is taken in at all.
+        ("grpc.max_receive_message_length", 2 * settings.request_bytes_max),
+        ("grpc.max_metadata_size", hard_metadata_bytes),
+        ("grpc.absolute_max_metadata_size", hard_metadata_bytes),
+        # Of one connection. Above the limit of a caller, which refuses where this one makes wait.
+        ("grpc.max_concurrent_streams", settings.streams_per_caller_max + _SPARE_THREADS),
+        ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_seconds)),
+        ("grpc.max_connection_age_grace_ms", _ms(settings.max_connection_age_grace_seconds)),
+        ("grpc.server_handshake_timeout_ms", _ms(settings.handshake_timeout_seconds)),
+        # A client may ping without a call, and more often than every five minutes.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _ms(settings.ping_interval_seconds)),
+        ("grpc.keepalive_time_ms", _ms(settings.keepalive_seconds)),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_ANSWER_SECONDS * 1000),
     ]
 
 
-def _bind(server: grpc.Server, address: str, tls: ServerSettings | None) -> int:
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _bind(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
     try:
-        if tls is not None and tls.tls_cert and tls.tls_key:
-            credentials = server_credentials(tls.tls_cert, tls.tls_key, tls.tls_client_ca)
+        if credentials is not None:
             return server.add_secure_port(address, credentials)
         return server.add_insecure_port(address)
     except RuntimeError:
@@ -167,41 +211,23 @@ def _bind(server: grpc.Server, address: str, tls: ServerSettings | None) -> int:
         ) from None
 
 
-def _handlers(service: UserService) -> grpc.GenericRpcHandler:
-    """Register the service by its descriptor.
-
-    Requests are parsed inside the call, so that a malformed one is INVALID_ARGUMENT (gRPC itself would
-    say INTERNAL), and responses may already be bytes.
-    """
+def _handlers(service: UserService, reader: RequestReader) -> grpc.GenericRpcHandler:
+    """Register the service by its descriptor; requests are read inside the call, see `requests`."""
     handlers = {}
     for method in pb.DESCRIPTOR.services_by_name["UserService"].methods:
-        parse = _parser(GetMessageClass(method.input_type))
-        kind = "unary_stream" if method.server_streaming else "unary_unary"
+        kind = "stream_stream" if method.server_streaming else "stream_unary"
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         handlers[method.name] = make(
-            _parsing(parse, getattr(service, method.name)), response_serializer=_serialize
+            _reading(reader, GetMessageClass(method.input_type), getattr(service, method.name)),
+            response_serializer=_serialize,
         )
     return grpc.method_handlers_generic_handler(SERVICE_NAME, handlers)
 
 
-def _parsing(
-    parse: Callable[[bytes], Message], behaviour: Callable[..., Any]
+def _reading(
+    reader: RequestReader, of: type[Message], behaviour: Callable[..., Any]
 ) -> Callable[..., Any]:
-    return lambda raw, context: behaviour(parse(raw), context)
-
-
-def _parser(request_type: type[Message]) -> Callable[[bytes], Message]:
-    def parse(raw: bytes) -> Message:
-        try:
-            return request_type.FromString(raw)
-        except DecodeError:
-            name = request_type.DESCRIPTOR.name
-            described = f"is not a valid {name}: broken encoding, or text that is not UTF-8"
-            raise InvalidRequestError(
-                [FieldViolation("request", described)], reason="MALFORMED_REQUEST"
-            ) from None
-
-    return parse
+    return lambda requests, context: behaviour(reader.read(of, requests, context), context)
 
 
 def _serialize(response: bytes | Message) -> bytes:

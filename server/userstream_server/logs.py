@@ -7,7 +7,10 @@ from typing import Any
 
 import structlog
 
-__all__ = ["configure_logs"]
+__all__ = ["configure_logs", "set_level"]
+
+# Loggers are kept once used, so the level cannot be a part of them: SIGHUP may change it.
+_least = logging.INFO
 
 
 def configure_logs(*, level: str, form: str, worker: int | None = None) -> None:
@@ -18,6 +21,7 @@ def configure_logs(*, level: str, form: str, worker: int | None = None) -> None:
         form: `json` or `console`.
         worker: This process's number among several, for every line.
     """
+    set_level(level)
     renderer = (
         structlog.processors.JSONRenderer()
         if form == "json"
@@ -25,20 +29,33 @@ def configure_logs(*, level: str, form: str, worker: int | None = None) -> None:
     )
     structlog.configure(
         processors=[
+            _drop_below_level,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             *([] if worker is None else [_adding("worker", worker)]),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     # gRPC logs through logging, with what a peer sent; only that something happened is ours to say.
     logging.getLogger("grpc").setLevel(logging.CRITICAL)
+
+
+def set_level(level: str) -> None:
+    """Change the least level worth a line, also for loggers in use."""
+    global _least  # noqa: PLW0603 - one process, one log
+    _least = logging.getLevelNamesMapping()[level.upper()]
+
+
+def _drop_below_level(
+    _logger: object, name: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    if logging.getLevelNamesMapping().get(name.upper(), logging.ERROR) < _least:
+        raise structlog.DropEvent
+    return event
 
 
 def _adding(key: str, value: object) -> structlog.types.Processor:

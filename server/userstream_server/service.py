@@ -27,6 +27,7 @@ class UserService:
         sizes: How many rows to read at once.
         readers: Threads that read ahead; as many as there are connections.
         message_bytes: About how large a packed message grows.
+        users_max: The most users in a batch, a page or a message.
         observe: Puts a measuring session around each one, if telemetry is on.
     """
 
@@ -38,6 +39,7 @@ class UserService:
         sizes: ChunkSizes,
         readers: Executor,
         message_bytes: int,
+        users_max: int = validation.USERS_MAX,
         observe: Callable[[Session], Session] | None = None,
     ) -> None:
         """See the class."""
@@ -46,13 +48,14 @@ class UserService:
         self._sizes = sizes
         self._readers = readers
         self._message_bytes = message_bytes
+        self._users_max = users_max
         self._observe = observe
 
     def StreamUsers(  # noqa: N802 - the proto's name
         self, request: pb.StreamUsersRequest, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         """See the proto."""
-        plan = validation.check_stream_users(request)
+        plan = validation.check_stream_users(request, users_max=self._users_max)
         with self._users(context, snapshot=plan.snapshot) as users:
             packer = GrowingPacker(
                 message_bytes=self._message_bytes,
@@ -66,7 +69,7 @@ class UserService:
         self, request: pb.BatchUsersRequest, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         """See the proto."""
-        plan = validation.check_batch_users(request)
+        plan = validation.check_batch_users(request, users_max=self._users_max)
         with self._users(context, snapshot=plan.snapshot) as users:
             packer = ExactPacker(plan.message_users, plan.position.user_id_crc32)
             with closing(users.batch_processing(plan.message_users, plan.scan, packer)) as packs:
@@ -76,7 +79,7 @@ class UserService:
         self, request: pb.PaginateRequest, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         """See the proto."""
-        plan = validation.check_paginate(request)
+        plan = validation.check_paginate(request, users_max=self._users_max)
         with self._users(context) as users:
             yield from pages.paginate(users, plan)
 

@@ -6,11 +6,12 @@ it held.
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from userstream_server.client_names import ClientNames
 from userstream_server.db.url import DatabaseUrl
 
 __all__ = ["ServerSettings", "SettingsError", "load_settings"]
@@ -39,6 +40,8 @@ class ServerSettings(BaseSettings):
 
     database_url: SecretStr = SecretStr("sqlite:///userstream.db")
     """Where user_data is: `sqlite:///FILE` or `mysql://user:password@host[:port][,host2…]/database`."""
+    database_url_file: Path | None = None
+    """File that holds database_url instead, so that the password stands in no environment."""
     listen: str = "127.0.0.1:50051"
     """Address and port of the service; port 0 takes a free one and prints it."""
     health_listen: str = ""
@@ -52,6 +55,8 @@ class ServerSettings(BaseSettings):
     """PEM file with the private key."""
     tls_client_ca: Path | None = None
     """PEM file with the authorities of client certificates; set, every client must show one (mutual TLS)."""
+    tls_client_names: str = ""
+    """Names of client certificates that may call: NAME, *.NAME or SERVICE=NAME, with commas; empty: all."""
     allow_plaintext: bool = False
     """Serve without TLS on other addresses than loopback."""
     auth_tokens_file: Path | None = None
@@ -74,6 +79,30 @@ class ServerSettings(BaseSettings):
     """How many server processes share the port; `--workers` goes before it."""
     streams_max: Count = 1000
     """The most calls at once; each has a thread."""
+    streams_per_caller_max: Count = 500
+    """The most calls of one caller at once: of a certificate's name, of a token, else of an address."""
+    calls_waiting_max: Annotated[int, Field(ge=0, le=10_000)] = 100
+    """The most calls that wait for one of streams_max to end; more are refused at once."""
+    call_wait_seconds: Seconds = 1.0
+    """How long such a call waits before RESOURCE_EXHAUSTED."""
+    request_bytes_max: Annotated[int, Field(ge=1024, le=4_194_304)] = 65_536
+    """The largest request."""
+    request_timeout_seconds: Seconds = 10.0
+    """A call whose request has not come by then is cancelled."""
+    metadata_bytes_max: Annotated[int, Field(ge=1024, le=1_048_576)] = 8192
+    """The most metadata of a call, counted as HTTP/2 does: names, values, and 32 bytes for each pair."""
+    batch_users_max: Annotated[int, Field(ge=1, le=10_000)] = 10_000
+    """The most users in a batch, a page or a message; a page is cut to it, the others are refused."""
+    max_connection_age_seconds: Seconds = 3600.0
+    """How long a connection takes new calls, give or take a tenth; its client then makes another."""
+    max_connection_age_grace_seconds: Seconds = 600.0
+    """How long its running calls may go on after that; a stream then ends UNAVAILABLE and can be resumed."""
+    handshake_timeout_seconds: Seconds = 10.0
+    """A connection that has not said by then that it speaks TLS and HTTP/2 is closed."""
+    ping_interval_seconds: Seconds = 5.0
+    """A client whose keepalive pings come more often loses its connection (too_many_pings)."""
+    keepalive_seconds: Seconds = 60.0
+    """A connection on which nothing comes for this long is asked whether it lives, with 20 s to answer."""
     send_timeout_seconds: Seconds = 60.0
     """A call whose consumer takes no message for this long is cancelled."""
     chunk_rows_max: Annotated[int, Field(ge=250, le=1_000_000)] = 32_000
@@ -92,6 +121,23 @@ class ServerSettings(BaseSettings):
     """Address and port of the Prometheus endpoint; worker N listens on the port plus N. Empty: no metrics."""
     otlp_endpoint: str = ""
     """Where spans go, by OTLP over gRPC: `http://host:4317`, or `https://` for TLS. Empty: no traces."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if not (path := given.get("database_url_file")):
+            return given
+        if given.get("database_url"):
+            raise ValueError(
+                "USERSTREAM_DATABASE_URL and USERSTREAM_DATABASE_URL_FILE: set only one"
+            )
+        return given | {"database_url": _read_secret("DATABASE_URL_FILE", Path(path))}
+
+    @field_validator("tls_client_names")
+    @classmethod
+    def _check_client_names(cls, value: str) -> str:
+        ClientNames.parse(value)
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -120,6 +166,8 @@ class ServerSettings(BaseSettings):
             raise ValueError("USERSTREAM_TLS_CERT and USERSTREAM_TLS_KEY go together")
         if self.tls_client_ca is not None and self.tls_cert is None:
             raise ValueError("USERSTREAM_TLS_CLIENT_CA needs USERSTREAM_TLS_CERT and _KEY")
+        if self.tls_client_names and self.tls_client_ca is None:
+            raise ValueError("USERSTREAM_TLS_CLIENT_NAMES needs USERSTREAM_TLS_CLIENT_CA")
         if self.snapshot_views_max >= self.pool_size:
             raise ValueError("USERSTREAM_SNAPSHOT_VIEWS_MAX must stay below USERSTREAM_POOL_SIZE")
         if self.tls_cert is None and not self.allow_plaintext and not _is_loopback(self.listen):
@@ -135,6 +183,10 @@ class ServerSettings(BaseSettings):
     def database(self) -> DatabaseUrl:
         """The database's address, taken apart."""
         return DatabaseUrl.parse(self.database_url.get_secret_value())
+
+    def shown(self) -> dict[str, object]:
+        """Return the effective settings for people to read; the database's password is masked."""
+        return self.model_dump(mode="json") | {"database_url": self.database.masked}
 
 
 def load_settings(**overrides: object) -> ServerSettings:
@@ -155,6 +207,16 @@ def load_settings(**overrides: object) -> ServerSettings:
             for e in error.errors(include_input=False, include_url=False, include_context=False)
         ]
         raise SettingsError("\n".join(lines)) from None
+
+
+def _read_secret(name: str, path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"{PREFIX}{name}: the file it names cannot be read") from None
+    if not text:
+        raise ValueError(f"{PREFIX}{name}: the file it names is empty")
+    return text
 
 
 def _line(field: str, message: str) -> str:

@@ -14,6 +14,7 @@ from userstream_server.errors import FieldViolation, InvalidRequestError
 from userstream_server.tokens import Position, decode_partition, decode_token, fingerprint
 
 __all__ = [
+    "USERS_MAX",
     "AgesPlan",
     "PagesPlan",
     "StreamPlan",
@@ -28,7 +29,8 @@ __all__ = [
 _AGE_MAX = 9_999_999_999  # DECIMAL(10,0)
 _TEXT_MAX_CHARS = 255
 _DOMAIN_MAX_CHARS = 253
-_SIZE_MAX = 10_000
+USERS_MAX = 10_000
+"""The most users in a message, a batch or a page, whatever the settings say."""
 _PARTITIONS_MAX = 1000
 _DEFAULT_BATCH_SIZE = 1000
 _DEFAULT_PAGE_SIZE = 100
@@ -87,21 +89,25 @@ class AgesPlan:
     bound_to: bytes
 
 
-def check_stream_users(request: pb.StreamUsersRequest) -> StreamPlan:
+def check_stream_users(request: pb.StreamUsersRequest, *, users_max: int = USERS_MAX) -> StreamPlan:
     """Check a StreamUsersRequest.
+
+    Args:
+        request: What came.
+        users_max: The most users a message may be asked to hold.
 
     Raises:
         InvalidRequestError: With every rule it breaks.
     """
     per_message = request.max_users_per_message
-    broken = _range("max_users_per_message", per_message, 0, _SIZE_MAX)
+    broken = _range("max_users_per_message", per_message, 0, users_max)
     return _stream_plan("StreamUsers", request, broken, request.filter, per_message)
 
 
-def check_batch_users(request: pb.BatchUsersRequest) -> StreamPlan:
+def check_batch_users(request: pb.BatchUsersRequest, *, users_max: int = USERS_MAX) -> StreamPlan:
     """Check a BatchUsersRequest; see `check_stream_users`."""
-    broken = _range("batch_size", request.batch_size, 0, _SIZE_MAX)
-    size = request.batch_size or _DEFAULT_BATCH_SIZE
+    broken = _range("batch_size", request.batch_size, 0, users_max)
+    size = request.batch_size or min(_DEFAULT_BATCH_SIZE, users_max)
     wanted = pb.UserFilter()
     wanted.CopyFrom(request.filter)
     if not wanted.HasField("age_over"):
@@ -109,7 +115,7 @@ def check_batch_users(request: pb.BatchUsersRequest) -> StreamPlan:
     return _stream_plan("BatchUsers", request, broken, wanted, size)
 
 
-def check_paginate(request: pb.PaginateRequest) -> PagesPlan:
+def check_paginate(request: pb.PaginateRequest, *, users_max: int = USERS_MAX) -> PagesPlan:
     """Check a PaginateRequest; see `check_stream_users`."""
     broken = [
         *_range("page_size", request.page_size, 0, 2**31),
@@ -124,7 +130,7 @@ def check_paginate(request: pb.PaginateRequest) -> PagesPlan:
     _refuse(broken)
     bound_to = fingerprint("Paginate", request.filter)
     position = decode_token("page_token", request.page_token, bound_to)
-    size = min(request.page_size or _DEFAULT_PAGE_SIZE, _SIZE_MAX)
+    size = min(request.page_size or _DEFAULT_PAGE_SIZE, users_max)
     return PagesPlan(
         Scan(_user_filter(request.filter), after=position.after),
         position,

@@ -60,7 +60,12 @@ class _Worker:
     def start(self) -> None:
         self.started_at = time.monotonic()
         command = [sys.executable, "-m", "userstream_server", "--worker", str(self.number)]
-        self.process = subprocess.Popen([*command, *self._arguments], stdin=subprocess.PIPE)  # noqa: S603
+        # A process inherits what is blocked: a SIGHUP that comes before it listens then waits instead of killing it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            self.process = subprocess.Popen([*command, *self._arguments], stdin=subprocess.PIPE)  # noqa: S603
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def run_workers(count: int, *, listen: str, health_listen: str, drain_seconds: float) -> int:

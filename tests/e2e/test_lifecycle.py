@@ -1,13 +1,9 @@
 """Starting, health, and stopping, as an operator sees them."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -18,24 +14,10 @@ from userstream_server.db.url import DatabaseUrl
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.mysql_server import PrivateServer, free_port
-from userstream_testing.server_process import ServerProcess
+from userstream_testing.server_process import ServerProcess, run_to_end
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-def start_and_fail(settings: dict[str, str], folder: Path, *arguments: str) -> Any:
-    """Run a server that must end by itself; return what it said."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("USERSTREAM_")}
-    return subprocess.run(
-        [sys.executable, "-m", "userstream_server", *arguments],
-        env={**environment, "USERSTREAM_LISTEN": "127.0.0.1:0", **settings},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def health(port: int, service: str = "") -> int:
@@ -80,7 +62,7 @@ def test_the_embedded_database_is_filled_at_first_start(tmp_path: Path) -> None:
 )
 def test_a_bad_setting(tmp_path: Path, name: str, value: str) -> None:
     """Exit code 2 and a line that names the variable and not its value."""
-    done = start_and_fail({name: value}, tmp_path)
+    done = run_to_end({name: value}, tmp_path)
 
     assert done.returncode == 2
     assert name in done.stderr
@@ -91,7 +73,7 @@ def test_a_bad_setting(tmp_path: Path, name: str, value: str) -> None:
 def test_a_wrong_password_at_start(tmp_path: Path, mysql_database: str) -> None:
     """Exit code 1 and one line, without the driver's words."""
     url = mysql_database.replace("tester:", "tester:wrong-")
-    done = start_and_fail({"USERSTREAM_DATABASE_URL": url}, tmp_path)
+    done = run_to_end({"USERSTREAM_DATABASE_URL": url}, tmp_path)
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -104,7 +86,7 @@ def test_a_missing_table_at_start(tmp_path: Path, mysql_database: str) -> None:
         mysql_database.rpartition("/")[0], f"CREATE DATABASE {mysql_database.rpartition('/')[2]}"
     )
     for arguments in ((), ("--check",)):
-        done = start_and_fail({"USERSTREAM_DATABASE_URL": mysql_database}, tmp_path, *arguments)
+        done = run_to_end({"USERSTREAM_DATABASE_URL": mysql_database}, tmp_path, *arguments)
 
         assert done.returncode == 1
         assert "scripts/seed.py" in done.stderr + done.stdout
@@ -113,7 +95,7 @@ def test_a_missing_table_at_start(tmp_path: Path, mysql_database: str) -> None:
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     """A second server on the port does not start silently beside the first."""
     with ServerProcess({}, folder=tmp_path) as server:
-        done = start_and_fail({"USERSTREAM_LISTEN": server.target}, tmp_path)
+        done = run_to_end({"USERSTREAM_LISTEN": server.target}, tmp_path)
 
     assert done.returncode == 1
     assert "cannot listen" in done.stderr
@@ -121,7 +103,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 def test_check_says_what_is_there(tmp_path: Path, shared_url: str) -> None:
     """`--check` is quiet about secrets and exits 0 where all is well."""
-    done = start_and_fail({"USERSTREAM_DATABASE_URL": shared_url}, tmp_path, "--check")
+    done = run_to_end({"USERSTREAM_DATABASE_URL": shared_url}, tmp_path, "--check")
 
     assert done.returncode == 0
     assert "user_data fits" in done.stdout

@@ -238,7 +238,7 @@ def test_other_shapes_that_fit(database: MySQLDatabase, seeded: str, change: str
     """Tables made by others are fine where nothing we rely on is missing."""
     execute(seeded, change)
 
-    assert "fits" in database.check()
+    assert database.check().server.startswith(("MySQL", "MariaDB"))
     with database.session() as session:
         assert len(list(Users(session).stream_users())) == 5000
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -9,7 +10,9 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from userstream.v1.user_service_pb2_grpc import UserServiceStub
 
-__all__ = ["RichError", "rich_error", "stub_for"]
+from userstream_testing.certificates import KeyPair
+
+__all__ = ["RichError", "rich_error", "secure_channel", "stub_for"]
 
 OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
 
@@ -19,6 +22,16 @@ def stub_for(target: str) -> Iterator[Any]:
     """Yield a stub for a server, its channel closed afterwards."""
     with grpc.insecure_channel(target, options=OPTIONS) as channel:
         yield UserServiceStub(channel)
+
+
+def secure_channel(target: str, ca: Path, client: KeyPair | None = None) -> grpc.Channel:
+    """Return a channel over TLS, with a client's certificate if there is one."""
+    key, cert = (client.key.read_bytes(), client.cert.read_bytes()) if client else (None, None)
+    # A pool of connections' own, so that each channel makes a handshake.
+    options = [*OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+    return grpc.secure_channel(
+        target, grpc.ssl_channel_credentials(ca.read_bytes(), key, cert), options=options
+    )
 
 
 class RichError:

@@ -46,13 +46,21 @@ class Authority:
         self.ca = folder / f"{name}-ca.pem"
         self.ca.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def issue(self, name: str, *, host: str = "localhost", address: str = "127.0.0.1") -> KeyPair:
-        """Return a new key pair for a host and its address."""
+    def issue(
+        self,
+        name: str,
+        *,
+        host: str = "localhost",
+        address: str = "127.0.0.1",
+        valid_hours: float = 1,
+    ) -> KeyPair:
+        """Return a new key pair for a host and its address; without either it has its common name only."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address(address))]
-        builder = _builder(_name(name), self._name, key.public_key()).add_extension(
-            x509.SubjectAlternativeName(names), critical=False
-        )
+        builder = _builder(_name(name), self._name, key.public_key(), valid_hours)
+        names: list[x509.GeneralName] = [x509.DNSName(host)] if host else []
+        names += [x509.IPAddress(ipaddress.ip_address(address))] if address else []
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         pair = KeyPair(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         pair.cert.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
         pair.key.write_bytes(
@@ -70,7 +78,7 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid_hours: float = 1
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -79,7 +87,7 @@ def _builder(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(_NOW - _HOUR)
-        .not_valid_after(_NOW + _HOUR)
+        .not_valid_after(_NOW + valid_hours * _HOUR)
     )
 
 

@@ -46,6 +46,7 @@ class PrivateServer:
         options: More options for the server program.
 
     Attributes:
+        options: The same; others count from the next start.
         url: `mysql://user:password@127.0.0.1:port`, without a database.
         port: Its port; the same after `restart`.
         program: What runs.
@@ -63,7 +64,7 @@ class PrivateServer:
         self.program = find_server(engine)
         self.user, self.password = "tester", secrets.token_urlsafe(12)
         self.port = free_port()
-        self._options = tuple(options)
+        self.options = tuple(options)
         # Short, because a socket's path may have 107 bytes only.
         self._folder = Path(tempfile.mkdtemp(prefix="us-my-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -98,7 +99,7 @@ class PrivateServer:
             f"--init-file={self._folder}/account.sql",
             *_OPTIONS,
             *(_MYSQL_OPTIONS if self.program.engine == "mysql" else ()),
-            *self._options,
+            *self.options,
         ]
         with log:
             self._process = subprocess.Popen(

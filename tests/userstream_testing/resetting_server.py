@@ -14,6 +14,8 @@ from typing import Self
 
 from google.protobuf.message import Message
 
+from userstream_testing.http2 import frame
+
 __all__ = ["Break", "ResettingServer"]
 
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _GOAWAY = 0, 1, 3, 4, 7
@@ -92,7 +94,7 @@ class ResettingServer:
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(10)
         _read(connection, _PREFACE_BYTES)
-        connection.sendall(_frame(_SETTINGS, 0, 0, b""))
+        connection.sendall(frame(_SETTINGS, 0, 0, b""))
         while True:
             head = _read(connection, 9)
             length = int.from_bytes(head[:3])
@@ -100,7 +102,7 @@ class ResettingServer:
             stream = int.from_bytes(head[5:9]) & 0x7FFFFFFF
             _read(connection, length)
             if kind == _SETTINGS and not flags & _ACK:
-                connection.sendall(_frame(_SETTINGS, _ACK, 0, b""))
+                connection.sendall(frame(_SETTINGS, _ACK, 0, b""))
             elif kind == _HEADERS:
                 self.stream_count += 1
                 connection.sendall(self._answer(stream))
@@ -112,20 +114,14 @@ class ResettingServer:
         if self._how.message is not None:
             # 0x88 is ":status: 200" of HPACK's table; 0x5f names content-type of the same table.
             kind = b"application/grpc"
-            answer += _frame(
-                _HEADERS, _END_HEADERS, stream, b"\x88\x5f" + bytes([len(kind)]) + kind
-            )
+            answer += frame(_HEADERS, _END_HEADERS, stream, b"\x88\x5f" + bytes([len(kind)]) + kind)
             body = self._how.message.SerializeToString()
-            answer += _frame(_DATA, 0, stream, struct.pack(">BI", 0, len(body)) + body)
+            answer += frame(_DATA, 0, stream, struct.pack(">BI", 0, len(body)) + body)
         if self._how.goaway_code is not None:
-            answer += _frame(_GOAWAY, 0, 0, struct.pack(">II", stream, self._how.goaway_code))
+            answer += frame(_GOAWAY, 0, 0, struct.pack(">II", stream, self._how.goaway_code))
         if self._how.reset_code is not None:
-            answer += _frame(_RST_STREAM, 0, stream, struct.pack(">I", self._how.reset_code))
+            answer += frame(_RST_STREAM, 0, stream, struct.pack(">I", self._how.reset_code))
         return answer
-
-
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
 
 
 def _read(connection: socket.socket, length: int) -> bytes:

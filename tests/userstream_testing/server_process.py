@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["ServerProcess"]
+__all__ = ["ServerProcess", "run_to_end", "serving"]
 
 _START_SECONDS = 30.0
 
@@ -35,11 +37,7 @@ class ServerProcess:
     ) -> None:
         """Start it and wait until it listens."""
         self._log = folder / f"server-{time.monotonic_ns()}.log"
-        self._environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("USERSTREAM_")},
-            "USERSTREAM_LISTEN": "127.0.0.1:0",
-            **settings,
-        }
+        self._environment = _environment(settings)
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "userstream_server", *arguments],
@@ -98,3 +96,41 @@ class ServerProcess:
         log = self.log
         self.kill()
         raise RuntimeError(f"userstream-server does not start:\n{log}")
+
+
+def run_to_end(
+    settings: dict[str, str], folder: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a server that must end by itself; return what it said."""
+    return subprocess.run(
+        [sys.executable, "-m", "userstream_server", *arguments],
+        env=_environment(settings),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("USERSTREAM_")}
+    return kept | {"USERSTREAM_LISTEN": "127.0.0.1:0"} | settings
+
+
+@contextmanager
+def serving(url: str, folder: Path, *arguments: str, **settings: object) -> Iterator[ServerProcess]:
+    """Yield a server over a database, which must end well on SIGTERM.
+
+    Args:
+        url: The database.
+        folder: Its working directory.
+        arguments: Command-line arguments.
+        settings: Settings without their prefix, such as `STREAMS_MAX=3`.
+    """
+    given = {f"USERSTREAM_{name}": str(value) for name, value in settings.items()}
+    given = {"USERSTREAM_DATABASE_URL": url} | given
+    with ServerProcess(given, folder=folder, arguments=arguments) as server:
+        yield server
+        assert server.terminate() == 0

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from userstream_server.db.pool import PoolState
 from userstream_server.db.sql import Dialect, Query
 
-__all__ = ["BLOCK_ROWS", "Database", "Driver", "Session"]
+__all__ = ["BLOCK_ROWS", "Database", "DatabaseFound", "Driver", "Session"]
 
 BLOCK_ROWS = 1000
 """Rows taken from the driver at once: enough to spread the cost of a step, few enough to stay in the CPU's cache."""
@@ -34,6 +34,23 @@ class Driver:
     name: str
     version: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFound:
+    """What answers, in words for an operator.
+
+    Attributes:
+        server: Kind and version.
+        transport: Whether the connection is encrypted.
+        driver: Which part of the driver runs.
+        fast_driver: False where that one is much slower than need be.
+    """
+
+    server: str
+    transport: str
+    driver: str
+    fast_driver: bool = True
 
 
 class Session(Protocol):
@@ -90,8 +107,8 @@ class Database(Protocol):
             snapshot: See one state of the table throughout.
         """
 
-    def check(self) -> str:
-        """Check connection and table; return one line about what was found.
+    def check(self) -> DatabaseFound:
+        """Check connection and table; return what was found.
 
         Raises:
             UnavailableError: The database does not answer.

@@ -12,7 +12,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
-from userstream_server.db.database import BLOCK_ROWS, Driver
+from userstream_server.db.database import BLOCK_ROWS, DatabaseFound, Driver
 from userstream_server.db.limits import CallLimits, SnapshotViews, Tally
 from userstream_server.db.mysql_connect import (
     DRIVER_ERRORS,
@@ -37,7 +37,8 @@ class _Connection:
         self._raw, self.address = connect_any(options, addresses)
         self._pure = options.use_pure
         self.thread_id = int(self._raw.connection_id)
-        self.is_mariadb = "mariadb" in self._raw.server_info.lower()
+        self._version = str(self._raw.server_info)
+        self.is_mariadb = "mariadb" in self._version.lower()
         self.used_at = monotonic()
         self.reusable = True
         self.unread = False
@@ -62,6 +63,16 @@ class _Connection:
         """Run a statement that has no rows."""
         with _translated():
             self._raw.cmd_query(text)
+
+    def describe(self) -> DatabaseFound:
+        """Say what this connection leads to, and how."""
+        ((_, cipher),) = next(self.blocks("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
+        return DatabaseFound(
+            f"{'MariaDB' if self.is_mariadb else 'MySQL'} {self._version}",
+            f"encrypted ({cipher.decode()})" if cipher else "not encrypted",
+            "pure Python, ten times slower" if self._pure else "C extension",
+            fast_driver=not self._pure,
+        )
 
     def is_alive(self) -> bool:
         """Ask the database with one round trip."""
@@ -216,13 +227,11 @@ class MySQLDatabase:
                 stack.enter_context(session.snapshot())
             yield session
 
-    def check(self) -> str:
+    def check(self) -> DatabaseFound:
         """See `database.Database.check`."""
         with self._apart() as connection:
             check_shape(columns_of(row for b in connection.blocks(MYSQL_COLUMNS.text) for row in b))
-            kind = "MariaDB" if connection.is_mariadb else "MySQL"
-            driver = "pure Python, slow" if self.options.use_pure else "C extension"
-            return f"{kind}, table user_data fits, driver: {driver}"
+            return connection.describe()
 
     def ping(self) -> None:
         """See `database.Database.ping`."""

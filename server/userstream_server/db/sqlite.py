@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from userstream_server.db.database import BLOCK_ROWS, Driver
+from userstream_server.db.database import BLOCK_ROWS, DatabaseFound, Driver
 from userstream_server.db.limits import CallLimits, SnapshotViews
 from userstream_server.db.pool import Pool
 from userstream_server.db.shape import check_shape, columns_of
@@ -165,11 +165,11 @@ class SQLiteDatabase:
                 stack.enter_context(session.snapshot())
             yield session
 
-    def check(self) -> str:
+    def check(self) -> DatabaseFound:
         """See `database.Database.check`."""
         rows = [row for block in self._apart(SQLITE_COLUMNS) for row in block]
         check_shape(columns_of(rows))
-        return "SQLite, table user_data fits"
+        return DatabaseFound(f"SQLite {sqlite3.sqlite_version}", "a file", "Python's own")
 
     def ping(self) -> None:
         """See `database.Database.ping`."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 
 from userstream_server.errors import UnauthenticatedError
+from userstream_server.interceptors.callers import as_caller
 from userstream_server.interceptors.surrounding import SurroundingInterceptor
 
 __all__ = ["AuthInterceptor", "AuthTokens"]
@@ -37,16 +38,24 @@ class AuthTokens:
 
     def reload(self) -> None:
         """Read the file again; on an error the old tokens stay."""
-        lines = [line.strip() for line in self._path.read_text(encoding="utf-8").splitlines()]
+        try:
+            text = self._path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ValueError("the file of USERSTREAM_AUTH_TOKENS_FILE is not UTF-8") from None
+        lines = [line.strip() for line in text.splitlines()]
         tokens = [line for line in lines if line and not line.startswith("#")]
         if not tokens:
             raise ValueError("the file of USERSTREAM_AUTH_TOKENS_FILE holds no token")
         with self._lock:
-            self._digests = tuple(sha256(token.encode()).digest() for token in tokens)
+            self._digests = tuple(map(_digest, tokens))
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._digests)
 
     def accepts(self, token: str) -> bool:
         """Say whether a token is one of them, in a time that tells nothing about them."""
-        digest = sha256(token.encode()).digest()
+        digest = _digest(token)
         with self._lock:
             digests = self._digests
         # Every one is compared, found or not.
@@ -73,4 +82,9 @@ class AuthInterceptor(SurroundingInterceptor):
             raise UnauthenticatedError(
                 "TOKEN_REFUSED", "Send one of the server's tokens as `authorization: Bearer TOKEN`."
             )
-        yield
+        with as_caller(f"token:{_digest(token.strip()).hex()}"):
+            yield
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()

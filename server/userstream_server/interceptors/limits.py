@@ -1,27 +1,39 @@
-"""How many calls may run at once."""
+"""How many calls may run and wait at once, altogether and of one caller."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
 
 from userstream_server.errors import OverloadedError
+from userstream_server.interceptors.callers import caller_of
 from userstream_server.interceptors.surrounding import REFLECTION, SurroundingInterceptor
 
 __all__ = ["LimitInterceptor"]
 
 
 class LimitInterceptor(SurroundingInterceptor):
-    """Refuses calls beyond the limit at once, so that a caller can go elsewhere.
+    """Refuses calls beyond the limits soon, so that a caller can go elsewhere.
 
     Args:
         streams_max: The most calls at once.
+        per_caller_max: The most calls of one caller at once, those that wait included.
+        waiting_max: The most calls that wait for another to end.
+        wait_seconds: How long one waits.
     """
 
-    def __init__(self, streams_max: int) -> None:
+    def __init__(
+        self, streams_max: int, *, per_caller_max: int, waiting_max: int, wait_seconds: float
+    ) -> None:
         """See the class."""
         self._free = threading.BoundedSemaphore(streams_max)
+        self._waiting = threading.BoundedSemaphore(waiting_max)
+        self._wait_seconds = wait_seconds
+        self._per_caller_max = per_caller_max
+        self._lock = threading.Lock()
+        self._calls: Counter[str] = Counter()
 
     def applies_to(self, method: str) -> bool:
         """Count the service's own calls only."""
@@ -30,12 +42,40 @@ class LimitInterceptor(SurroundingInterceptor):
     @contextmanager
     def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
         """See the base class."""
-        if not self._free.acquire(blocking=False):
-            raise OverloadedError(
-                "TOO_MANY_CALLS",
-                "This server has as many calls as it takes. Try again, or another one.",
-            )
+        with self._one_of(caller_of(context)):
+            if not (self._free.acquire(blocking=False) or self._wait()):
+                raise OverloadedError(
+                    "TOO_MANY_CALLS",
+                    "This server has as many calls as it takes. Try again, or another one.",
+                )
+            try:
+                yield
+            finally:
+                self._free.release()
+
+    @contextmanager
+    def _one_of(self, caller: str) -> Iterator[None]:
+        """Count a caller's call for the block; callers without calls take no memory."""
+        with self._lock:
+            if self._calls[caller] >= self._per_caller_max:
+                raise OverloadedError(
+                    "TOO_MANY_CALLS_OF_CALLER",
+                    "This server runs as many calls of this caller as it takes. End one first.",
+                )
+            self._calls[caller] += 1
         try:
             yield
         finally:
-            self._free.release()
+            with self._lock:
+                self._calls[caller] -= 1
+                if not self._calls[caller]:
+                    del self._calls[caller]
+
+    def _wait(self) -> bool:
+        """Wait for a call to end, if the queue has a place; say whether one did."""
+        if not self._waiting.acquire(blocking=False):
+            return False
+        try:
+            return self._free.acquire(timeout=self._wait_seconds)
+        finally:
+            self._waiting.release()

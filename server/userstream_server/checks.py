@@ -1,0 +1,94 @@
+"""`userstream-server --check`: one line for each thing an operator may have to mend."""
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from userstream_server.db.database import Database
+from userstream_server.db.open import open_database
+from userstream_server.errors import UserStreamError
+from userstream_server.interceptors.auth import AuthTokens
+from userstream_server.settings import ServerSettings
+from userstream_server.tls import expiry_of
+
+__all__ = ["Finding", "find_all"]
+
+_TABLE_REASONS = frozenset({"TABLE_MISSING", "TABLE_SHAPE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line.
+
+    Attributes:
+        subject: What was looked at.
+        state: `ok`, `warn` or `FAIL`.
+        text: What was found, or what to do.
+    """
+
+    subject: str
+    state: str
+    text: str
+
+    def __str__(self) -> str:
+        """Return the line."""
+        return f"{self.subject:<9} {self.state:<5} {self.text}"
+
+
+def find_all(settings: ServerSettings) -> Iterator[Finding]:
+    """Look at everything; settings that cannot be read at all do not get here."""
+    yield Finding("settings", "ok", f"listening on {settings.listen}")
+    yield from _secret_files(settings)
+    yield _tls(settings)
+    yield _tokens(settings)
+    database = open_database(settings)
+    try:
+        yield from _database(settings, database)
+    finally:
+        database.close()
+
+
+def _secret_files(settings: ServerSettings) -> Iterator[Finding]:
+    for name in ("database_url_file", "tls_key", "auth_tokens_file"):
+        path = getattr(settings, name)
+        # Not refused: secrets that an orchestrator mounts are readable by all, in a container of their own.
+        if path is not None and path.exists() and path.stat().st_mode & stat.S_IROTH:
+            text = f"USERSTREAM_{name.upper()}: every user of this system can read the file"
+            yield Finding("secrets", "warn", text)
+
+
+def _tls(settings: ServerSettings) -> Finding:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return Finding("tls", "ok", "off: plaintext")
+    try:
+        until = expiry_of(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    except ValueError as error:
+        return Finding("tls", "FAIL", str(error))
+    clients = "clients show a certificate" if settings.tls_client_ca else "clients show none"
+    return Finding("tls", "ok", f"valid until {until}; {clients}")
+
+
+def _tokens(settings: ServerSettings) -> Finding:
+    if settings.auth_tokens_file is None:
+        return Finding("tokens", "ok", "off: every caller may call")
+    try:
+        count = len(AuthTokens(settings.auth_tokens_file))
+    except (OSError, ValueError) as error:
+        return Finding("tokens", "FAIL", str(error))
+    return Finding("tokens", "ok", f"{count} in the file")
+
+
+def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]:
+    masked = settings.database.masked
+    try:
+        found = database.check()
+    except UserStreamError as error:
+        if error.reason not in _TABLE_REASONS:
+            yield Finding("database", "FAIL", f"{masked}: {error.message}")
+            return
+        yield Finding("database", "ok", f"{masked} answers")
+        yield Finding("table", "FAIL", error.message)
+        return
+    yield Finding("database", "ok", f"{masked}: {found.server}, {found.transport}")
+    yield Finding("table", "ok", "user_data fits")
+    yield Finding("driver", "ok" if found.fast_driver else "warn", found.driver)

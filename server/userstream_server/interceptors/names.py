@@ -1,0 +1,54 @@
+"""Mutual TLS: which of the clients that an authority vouches for may call."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import structlog
+
+from userstream_server.client_names import ClientNames
+from userstream_server.errors import AccessDeniedError
+from userstream_server.interceptors.callers import as_caller
+from userstream_server.interceptors.surrounding import SurroundingInterceptor
+
+__all__ = ["ClientNameInterceptor"]
+
+
+class ClientNameInterceptor(SurroundingInterceptor):
+    """Refuses clients whose certificate has none of the allowed names.
+
+    Args:
+        names: The allow-list; an empty one takes every certificate.
+    """
+
+    def __init__(self, names: ClientNames) -> None:
+        """See the class."""
+        self._names = names
+
+    def replace(self, names: ClientNames) -> None:
+        """Go by another list from now on; running calls stay."""
+        self._names = names
+
+    @contextmanager
+    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
+        """See the base class."""
+        known = _names(context)
+        names = self._names
+        allowed = names.allowed(method.split("/")[1], known)
+        if names.entries and allowed is None:
+            raise AccessDeniedError(
+                "CLIENT_NAME_REFUSED",
+                "The name in this client's certificate is not on the server's list for this service.",
+            )
+        name = allowed or next(iter(known), "")
+        structlog.contextvars.bind_contextvars(client_name=name)
+        with as_caller(f"name:{name}"):
+            yield
+
+
+def _names(context: grpc.ServicerContext) -> list[str]:
+    """Return the certificate's alternative names, or its common name where there are none."""
+    found: Mapping[str, Any] = context.auth_context()  # bytes, whatever the types say
+    names = found.get("x509_subject_alternative_name") or found.get("x509_common_name") or ()
+    return [name.decode("utf-8", "replace") for name in names]

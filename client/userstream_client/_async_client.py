@@ -77,9 +77,9 @@ class AsyncUserStreamClient:
             attempt_timeout_seconds=attempt_timeout_seconds,
             resume=resume,
         )
-        self._channel = open_aio_channel(self._connection)
+        self._channels: list[grpc.aio.Channel] = []
         self._closed = False
-        self._stub = user_service_pb2_grpc.UserServiceStub(self._channel)
+        self._connect()
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,7 +95,8 @@ class AsyncUserStreamClient:
     async def close(self) -> None:
         """End all calls and the connection."""
         self._closed = True
-        await self._channel.close()
+        for channel in self._channels:
+            await channel.close()
 
     def stream_users(
         self,
@@ -131,7 +132,7 @@ class AsyncUserStreamClient:
             max_users_per_message=max_users_per_message,
             resume_token=resume_token,
         )
-        return AsyncUserStream(scan, answers(scan, *self._call(self._stub.StreamUsers)))
+        return AsyncUserStream(scan, answers(scan, *self._call("StreamUsers")))
 
     def batch_users(
         self,
@@ -164,7 +165,7 @@ class AsyncUserStreamClient:
             consistency=consistency,
             resume_token=resume_token,
         )
-        return AsyncBatchStream(scan, answers(scan, *self._call(self._stub.BatchUsers)))
+        return AsyncBatchStream(scan, answers(scan, *self._call("BatchUsers")))
 
     async def lazy_paginate(
         self,
@@ -194,7 +195,7 @@ class AsyncUserStreamClient:
         pages = 0
         while not scan.last and (page_limit == 0 or pages < page_limit):
             scan.begin()
-            async with aclosing(answers(scan, *self._call(self._stub.Paginate))) as pages_now:
+            async with aclosing(answers(scan, *self._call("Paginate"))) as pages_now:
                 async for page in pages_now:
                     yield page
             pages += 1
@@ -212,7 +213,7 @@ class AsyncUserStreamClient:
             UserStreamError: The call failed for good.
         """
         request = calls.average_age_request(where, include_histogram=include_histogram)
-        return wire.average_age_from(await self._ask(self._stub.AverageAge, request))
+        return wire.average_age_from(await self._ask("AverageAge", request))
 
     def stream_average_age(
         self, where: UserFilter | None = None, *, resume_token: str = ""
@@ -227,7 +228,7 @@ class AsyncUserStreamClient:
             UserStreamError: The call failed for good.
         """
         scan = calls.AgesScan(where, resume_token)
-        return answers(scan, *self._call(self._stub.StreamAverageAge))
+        return answers(scan, *self._call("StreamAverageAge"))
 
     async def partitions(
         self, partition_count: int, where: UserFilter | None = None
@@ -245,7 +246,7 @@ class AsyncUserStreamClient:
             UserStreamError: The call failed for good.
         """
         request = calls.partitions_request(partition_count, where)
-        return wire.partitions_from(await self._ask(self._stub.PartitionUsers, request))
+        return wire.partitions_from(await self._ask("PartitionUsers", request))
 
     async def health(self) -> Health:
         """Ask the server how it feels; once, without trying again.
@@ -269,19 +270,30 @@ class AsyncUserStreamClient:
             return health_status_from_failure(failure)
         return HealthStatus(response.status)
 
-    async def _ask(self, method: Callable[..., Any], request: object) -> Any:
-        return await answer(request, partial(self._start, method), self._attempts())
+    async def _ask(self, name: str, request: object) -> Any:
+        return await answer(request, partial(self._start, name), self._attempts())
 
-    def _call(self, method: Callable[..., Any]) -> tuple[Callable[..., Any], Attempts, float]:
+    def _call(self, name: str) -> tuple[Callable[..., Any], Attempts, float]:
         """Return what `answers` needs to drive a method."""
-        called = partial(self._start, method)
-        return called, self._attempts(), self._connection.attempt_timeout_seconds
+        return (
+            partial(self._start, name),
+            self._attempts(),
+            self._connection.attempt_timeout_seconds,
+        )
 
-    def _start(self, method: Callable[..., Any], request: object, **options: Any) -> Any:
+    def _start(self, name: str, request: object, *, afresh: bool = False, **options: Any) -> Any:
         # A stream may come here long after its client was closed, from the wait before an attempt.
         if self._closed:
             raise CallCancelledError("the client is closed", code=grpc.StatusCode.CANCELLED)
+        if afresh:
+            self._connect()
+        method = getattr(self._stub, name)
         return method(request, metadata=self._connection.metadata, **options)
+
+    def _connect(self) -> None:
+        """Use a new connection from now on; calls on others go on there."""
+        self._channels.append(open_aio_channel(self._connection))
+        self._stub = user_service_pb2_grpc.UserServiceStub(self._channels[-1])
 
     def _attempts(self) -> Attempts:
         return Attempts(self._connection.resume, self._connection.timeout_seconds)

@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 
 from userstream_client._calls import UserScan, quiet_error
-from userstream_client._resume import Attempts
+from userstream_client._resume import QUIET, Attempts
 from userstream_client._streams import Scan
 from userstream_client.errors import UserStreamError, error_from_call
 from userstream_client.models import Checkpoint, Progress, Receipt, User
@@ -29,15 +29,17 @@ async def answers(
 
     Args:
         scan: What to ask for, and what to make of it.
-        method: The stub's method with the call's metadata; takes the request and `timeout`.
+        method: See `_streams.answers`.
         attempts: When to go on.
         quiet_seconds: The longest wait for a message.
 
     Raises:
         UserStreamError: The call failed for good, or what came is not what was promised.
     """
+    failure: UserStreamError | None = None
     while not scan.done:
-        call = method(scan.next_request(), timeout=attempts.remaining_seconds())
+        afresh = failure is not None and failure.reason == QUIET
+        call = method(scan.next_request(), timeout=attempts.remaining_seconds(), afresh=afresh)
         failure = None
         try:
             while (message := await _next(call, quiet_seconds)) is not grpc.aio.EOF:

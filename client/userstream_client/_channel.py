@@ -37,9 +37,11 @@ Metadata = tuple[tuple[str, str], ...]
 
 _OPTIONS: tuple[Option, ...] = (
     ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
-    # A peer that vanished without a word is noticed after 30 + 10 seconds.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # A client that connects afresh must not get the old connection again.
+    ("grpc.use_local_subchannel_pool", 1),
+    # A peer that vanished without a word is noticed after 10 + 5 seconds.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
     # A server that restarts is found again soon; the default backs off to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 2_000),

@@ -77,9 +77,9 @@ class UserStreamClient:
             attempt_timeout_seconds=attempt_timeout_seconds,
             resume=resume,
         )
-        self._channel = open_channel(self._connection)
+        self._channels: list[grpc.Channel] = []
         self._closed = False
-        self._stub = user_service_pb2_grpc.UserServiceStub(self._channel)
+        self._connect()
         self._watchdog = Watchdog(self._connection.attempt_timeout_seconds)
 
     def __enter__(self) -> Self:
@@ -96,7 +96,8 @@ class UserStreamClient:
     def close(self) -> None:
         """End all calls and the connection."""
         self._closed = True
-        self._channel.close()
+        for channel in self._channels:
+            channel.close()
 
     def stream_users(
         self,
@@ -132,7 +133,7 @@ class UserStreamClient:
             max_users_per_message=max_users_per_message,
             resume_token=resume_token,
         )
-        return UserStream(scan, answers(scan, *self._call(self._stub.StreamUsers)))
+        return UserStream(scan, answers(scan, *self._call("StreamUsers")))
 
     def batch_users(
         self,
@@ -165,7 +166,7 @@ class UserStreamClient:
             consistency=consistency,
             resume_token=resume_token,
         )
-        return BatchStream(scan, answers(scan, *self._call(self._stub.BatchUsers)))
+        return BatchStream(scan, answers(scan, *self._call("BatchUsers")))
 
     def lazy_paginate(
         self,
@@ -195,7 +196,7 @@ class UserStreamClient:
         pages = 0
         while not scan.last and (page_limit == 0 or pages < page_limit):
             scan.begin()
-            yield from answers(scan, *self._call(self._stub.Paginate))
+            yield from answers(scan, *self._call("Paginate"))
             pages += 1
 
     def average_age(
@@ -211,7 +212,7 @@ class UserStreamClient:
             UserStreamError: The call failed for good.
         """
         request = calls.average_age_request(where, include_histogram=include_histogram)
-        return wire.average_age_from(self._ask(self._stub.AverageAge, request))
+        return wire.average_age_from(self._ask("AverageAge", request))
 
     def stream_average_age(
         self, where: UserFilter | None = None, *, resume_token: str = ""
@@ -226,7 +227,7 @@ class UserStreamClient:
             UserStreamError: The call failed for good.
         """
         scan = calls.AgesScan(where, resume_token)
-        return answers(scan, *self._call(self._stub.StreamAverageAge))
+        return answers(scan, *self._call("StreamAverageAge"))
 
     def partitions(self, partition_count: int, where: UserFilter | None = None) -> list[Partition]:
         """Split the table into key ranges of about equal numbers of matching users.
@@ -242,7 +243,7 @@ class UserStreamClient:
             UserStreamError: The call failed for good.
         """
         request = calls.partitions_request(partition_count, where)
-        return wire.partitions_from(self._ask(self._stub.PartitionUsers, request))
+        return wire.partitions_from(self._ask("PartitionUsers", request))
 
     def health(self) -> Health:
         """Ask the server how it feels; once, without trying again.
@@ -266,19 +267,26 @@ class UserStreamClient:
             return health_status_from_failure(failure)
         return HealthStatus(response.status)
 
-    def _ask(self, method: Callable[..., Any], request: object) -> Any:
-        return answer(request, partial(self._start, method), self._attempts())
+    def _ask(self, name: str, request: object) -> Any:
+        return answer(request, partial(self._start, name), self._attempts())
 
-    def _call(self, method: Callable[..., Any]) -> tuple[Callable[..., Any], Attempts, Watchdog]:
+    def _call(self, name: str) -> tuple[Callable[..., Any], Attempts, Watchdog]:
         """Return what `answers` needs to drive a method."""
-        called = partial(self._start, method)
-        return called, self._attempts(), self._watchdog
+        return partial(self._start, name), self._attempts(), self._watchdog
 
-    def _start(self, method: Callable[..., Any], request: object, **options: Any) -> Any:
+    def _start(self, name: str, request: object, *, afresh: bool = False, **options: Any) -> Any:
         # A stream may come here long after its client was closed, from the wait before an attempt.
         if self._closed:
             raise CallCancelledError("the client is closed", code=grpc.StatusCode.CANCELLED)
+        if afresh:
+            self._connect()
+        method = getattr(self._stub, name)
         return method(request, metadata=self._connection.metadata, **options)
+
+    def _connect(self) -> None:
+        """Use a new connection from now on; calls on others go on there."""
+        self._channels.append(open_channel(self._connection))
+        self._stub = user_service_pb2_grpc.UserServiceStub(self._channels[-1])
 
     def _attempts(self) -> Attempts:
         return Attempts(self._connection.resume, self._connection.timeout_seconds)

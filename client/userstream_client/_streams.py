@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self, TypeVar
 import grpc
 
 from userstream_client._calls import UserScan, quiet_error
-from userstream_client._resume import Attempts
+from userstream_client._resume import QUIET, Attempts
 from userstream_client._watchdog import Watch, Watchdog
 from userstream_client.errors import UserStreamError, error_from_call
 from userstream_client.models import Checkpoint, Progress, Receipt, User
@@ -43,15 +43,19 @@ def answers(
 
     Args:
         scan: What to ask for, and what to make of it.
-        method: The stub's method with the call's metadata; takes the request and `timeout`.
+        method: The stub's method with the call's metadata; takes the request, `timeout`, and whether to
+            connect `afresh`.
         attempts: When to go on.
         watchdog: Ends attempts that have gone quiet.
 
     Raises:
         UserStreamError: The call failed for good, or what came is not what was promised.
     """
+    failure: UserStreamError | None = None
     while not scan.done:
-        call = method(scan.next_request(), timeout=attempts.remaining_seconds())
+        # A connection that went quiet may look alive to gRPC for long.
+        afresh = failure is not None and failure.reason == QUIET
+        call = method(scan.next_request(), timeout=attempts.remaining_seconds(), afresh=afresh)
         failure = None
         try:
             with watchdog.over(call) as watch:

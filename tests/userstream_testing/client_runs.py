@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from userstream_client import (
     AsyncUserStreamClient,
@@ -14,12 +15,16 @@ from userstream_client import (
     UserStreamError,
 )
 
-__all__ = ["KINDS", "QUICK", "Outcome", "read_users"]
+__all__ = ["KINDS", "PATIENT", "QUICK", "Outcome", "read_users", "verified"]
 
 KINDS = ("sync", "async")
 QUICK = ResumePolicy(
     attempts=4, first_attempts=4, initial_backoff_seconds=0.001, max_backoff_seconds=0.002
 )
+PATIENT = ResumePolicy(
+    attempts=400, first_attempts=400, initial_backoff_seconds=0.02, max_backoff_seconds=0.1
+)
+"""Waits through the restart of a server or a database."""
 
 
 @dataclass
@@ -81,3 +86,14 @@ async def _read_async(
         except UserStreamError as raised:
             error = raised
         return Outcome(users, error, stream.receipt, stream.checkpoint)
+
+
+def verified(outcome: Outcome, user_ids: list[str]) -> bool:
+    """Say whether a stream ended well with exactly these users, and a receipt that says the same."""
+    whole = (len(user_ids), crc32("".join(user_ids).encode()))
+    return (
+        outcome.error is None
+        and outcome.receipt is not None
+        and user_ids == [user.user_id for user in outcome.users]
+        and whole == (outcome.receipt.user_count, outcome.receipt.user_id_crc32)
+    )

@@ -1,0 +1,66 @@
+"""What the fault tests share: tables of a few sizes, and their account."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from userstream_server.db.seed import seed_synthetic
+from userstream_server.db.url import DatabaseUrl
+from userstream_testing.admin import execute
+from userstream_testing.fault_report import FaultReport
+from userstream_testing.mysql_server import PrivateServer
+
+_report = FaultReport()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the account; write it into docs/reliability.md when USERSTREAM_WRITE_RELIABILITY is set."""
+    if _report.lines:
+        terminalreporter.write_line(f"\n{_report.table()}\n")
+    if os.environ.get("USERSTREAM_WRITE_RELIABILITY"):
+        _report.write()
+
+
+@pytest.fixture
+def faults() -> FaultReport:
+    """Return the account of this run."""
+    return _report
+
+
+@contextmanager
+def table_of(mysql_url: str, rows: int) -> Iterator[str]:
+    """Yield the URL of a database with so many made-up users, dropped afterwards."""
+    url = f"{mysql_url}/userstream_faults_{rows}"
+    seed_synthetic(DatabaseUrl.parse(url), rows)
+    yield url
+    execute(mysql_url, f"DROP DATABASE userstream_faults_{rows}")
+
+
+@pytest.fixture(scope="session")
+def small_url(mysql_url: str) -> Iterator[str]:
+    """Yield a database with 300 users."""
+    with table_of(mysql_url, 300) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def large_url(mysql_url: str) -> Iterator[str]:
+    """Yield a database with 60,000 users."""
+    with table_of(mysql_url, 60_000) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mortal_mysql() -> Iterator[PrivateServer]:
+    """Yield a MySQL that may be killed."""
+    with PrivateServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mortal_url(mortal_mysql: PrivateServer) -> str:
+    """Return a database with 2,000 users on the MySQL that may be killed."""
+    url = f"{mortal_mysql.url}/userstream_faults"
+    seed_synthetic(DatabaseUrl.parse(url), 2_000)
+    return url

@@ -1,0 +1,264 @@
+"""Faults 4 and 7: queries killed or over their time, and no connection left."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+import mysql.connector
+import pytest
+from userstream.v1 import user_service_pb2 as pb
+from userstream_testing.admin import admin_connection, execute
+from userstream_testing.calls import rich_error, stub_for
+from userstream_testing.client_runs import KINDS, PATIENT, read_users, verified
+from userstream_testing.fault_report import FaultReport
+from userstream_testing.server_process import ServerProcess, serving
+
+_RUNNING = (
+    "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE"
+    " '%FROM user_data%' AND info NOT LIKE '%processlist%'"
+)
+
+
+@pytest.fixture(scope="module")
+def user_ids(large_url: str) -> list[str]:
+    """Return the large table's user_ids in order."""
+    return [row[0] for row in execute(large_url, "SELECT user_id FROM user_data ORDER BY user_id")]
+
+
+class Killer:
+    """Kills the service's running queries from another connection, until told to stop."""
+
+    def __init__(self, url: str, what: str, most: int) -> None:
+        self._url, self._what, self._most = url, what, most
+        self.kills = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with closing(admin_connection(self._url)) as connection, connection.cursor() as cursor:
+            while not self._stop.is_set() and self.kills < self._most:
+                cursor.execute(_RUNNING)
+                for (number,) in cursor.fetchall():
+                    try:
+                        cursor.execute(f"{self._what} {number}")
+                        self.kills += 1
+                    except mysql.connector.Error:
+                        pass  # it had ended meanwhile
+                time.sleep(0.002)
+
+
+def read_raw(target: str) -> tuple[grpc.StatusCode, list[str]]:
+    """Read everybody without resuming; return the status and the user_ids."""
+    got: list[str] = []
+    with stub_for(target) as stub:
+        try:
+            for message in stub.StreamUsers(pb.StreamUsersRequest(), timeout=60):
+                got += [user.user_id for user in message.users]
+        except grpc.RpcError as error:
+            return error.code(), got
+        return grpc.StatusCode.OK, got
+
+
+@pytest.mark.parametrize("rounds", [8, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("what", ["KILL QUERY", "KILL CONNECTION"])
+def test_killed_mid_stream(
+    large_url: str,
+    tmp_path: Path,
+    faults: FaultReport,
+    user_ids: list[str],
+    what: str,
+    rounds: int,
+) -> None:
+    """A killed query ends its stream with an error, and what came before is an exact prefix."""
+    statuses = []
+    with serving(large_url, tmp_path) as server:
+        for _ in range(rounds):
+            with faults.round(f"4 {what} mid-stream"):
+                with Killer(large_url, what, most=1):
+                    status, got = read_raw(server.target)
+                statuses.append(status)
+
+                assert got == user_ids[: len(got)]
+                assert (status is grpc.StatusCode.OK) == (len(got) == len(user_ids))
+    assert grpc.StatusCode.UNAVAILABLE in statuses
+    assert set(statuses) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("what", ["KILL QUERY", "KILL CONNECTION"])
+def test_killed_again_and_again(
+    large_url: str, tmp_path: Path, faults: FaultReport, user_ids: list[str], what: str, kind: str
+) -> None:
+    """The client goes on after each kill and ends with a verified whole."""
+    with serving(large_url, tmp_path) as server, faults.round(f"4 {what} five times, resumed"):
+        with Killer(large_url, what, most=5) as killer:
+            outcome = read_users(kind, server.target, resume=PATIENT)
+
+        assert verified(outcome, user_ids), outcome.error
+        assert killer.kills
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_time_limit_mid_stream(
+    large_url: str, tmp_path: Path, faults: FaultReport, user_ids: list[str], kind: str
+) -> None:
+    """A chunk over the query's time limit ends DEADLINE_EXCEEDED behind an exact prefix; a patient server goes on."""
+    with (
+        serving(large_url, tmp_path, QUERY_TIMEOUT_SECONDS=0.004) as hasty,
+        serving(large_url, tmp_path) as patient,
+        faults.round("4 max_execution_time mid-stream, resumed elsewhere"),
+    ):
+        cut = read_users(kind, hasty.target, resume=None)
+        got = [user.user_id for user in cut.users]
+
+        assert got == user_ids[: len(got)]
+        assert len(got) < len(user_ids)
+        assert cut.error is not None
+        assert cut.error.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        rest = read_users(kind, patient.target, resume_token=cut.checkpoint)
+        assert user_ids == got + [user.user_id for user in rest.users]
+        assert rest.receipt is not None
+        assert rest.receipt.user_count == len(user_ids)
+
+
+@pytest.mark.long
+def test_net_write_timeout(mysql_url: str, tmp_path: Path, faults: FaultReport) -> None:
+    """MySQL gives up on a server that is frozen mid-query; the stream ends UNAVAILABLE and is resumed."""
+    from userstream_server.db.seed import seed_synthetic
+    from userstream_server.db.url import DatabaseUrl
+
+    url = f"{mysql_url}/userstream_faults_frozen"
+    seed_synthetic(DatabaseUrl.parse(url), 400_000)
+    expected = [row[0] for row in execute(url, "SELECT user_id FROM user_data ORDER BY user_id")]
+    settings = {"NET_WRITE_TIMEOUT_SECONDS": 1, "CHUNK_ROWS_MAX": 400_000}
+    with serving(url, tmp_path, **settings) as server, ThreadPoolExecutor(1) as background:
+        for _ in range(5):
+            with faults.round("4 server frozen over net_write_timeout, resumed"):
+                outcome = background.submit(read_users, "sync", server.target, resume=PATIENT)
+                _freeze_in_query(url, server)
+                assert verified(outcome.result(60), expected)
+    execute(mysql_url, "DROP DATABASE userstream_faults_frozen")
+
+
+def _freeze_in_query(url: str, server: ServerProcess) -> None:
+    with closing(admin_connection(url)) as connection, connection.cursor() as cursor:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            cursor.execute(f"{_RUNNING} AND info LIKE '%LIMIT ______'")
+            if cursor.fetchall():
+                break
+    os.kill(server.process.pid, signal.SIGSTOP)
+    time.sleep(3)
+    os.kill(server.process.pid, signal.SIGCONT)
+
+
+@contextmanager
+def locked_table(url: str) -> Iterator[None]:
+    """Make every query to user_data wait for the block's end."""
+    with closing(admin_connection(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLES user_data WRITE")
+        yield
+        cursor.execute("UNLOCK TABLES")
+
+
+def test_no_connection_left(small_url: str, tmp_path: Path, faults: FaultReport) -> None:
+    """With the pool in use a call is RESOURCE_EXHAUSTED with RetryInfo after the wait, and those before it finish."""
+    settings = {"POOL_SIZE": 2, "SNAPSHOT_VIEWS_MAX": 1, "POOL_WAIT_SECONDS": 0.5}
+
+    def first_message(stub: Any) -> int:
+        return sum(len(m.users) for m in stub.StreamUsers(pb.StreamUsersRequest(), timeout=30))
+
+    with (
+        serving(small_url, tmp_path, **settings) as server,
+        stub_for(server.target) as stub,
+        ThreadPoolExecutor(2) as background,
+    ):
+        for _ in range(5):
+            with faults.round("7 pool exhausted"):
+                with locked_table(small_url):
+                    waiting = [background.submit(first_message, stub) for _ in range(2)]
+                    _until_waiting(small_url, 2)
+                    begin = time.monotonic()
+                    with pytest.raises(grpc.RpcError) as caught:
+                        first_message(stub)
+                    seconds = time.monotonic() - begin
+                error = rich_error(caught.value)
+
+                assert (grpc.StatusCode.RESOURCE_EXHAUSTED, "POOL_EXHAUSTED") == (
+                    error.code,
+                    error.info.reason,
+                )
+                assert error.retry_seconds is not None
+                assert 0.4 < seconds < 2
+                assert [300, 300] == [call.result(30) for call in waiting]
+
+
+def _until_waiting(url: str, count: int) -> None:
+    deadline = time.monotonic() + 20
+    while len(execute(url, _RUNNING)) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("calls", [100, pytest.param(1000, marks=pytest.mark.long)])
+def test_cancels_leave_nothing(
+    large_url: str, tmp_path: Path, faults: FaultReport, user_ids: list[str], calls: int
+) -> None:
+    """Calls cancelled after their first message leave threads, connections and memory where they were."""
+    import psutil
+
+    with serving(large_url, tmp_path) as server, stub_for(server.target) as stub:
+        process = psutil.Process(server.process.pid)
+
+        def cancel_after_first() -> None:
+            call = stub.StreamUsers(pb.StreamUsersRequest())
+            next(call)
+            call.cancel()
+
+        for _ in range(50):
+            cancel_after_first()
+        before = (process.num_threads(), process.memory_info().rss)
+        with faults.round(f"4 {calls:,} calls cancelled after the first user: nothing left"):
+            for _ in range(calls):
+                cancel_after_first()
+            _until_idle(large_url)
+
+            assert process.num_threads() <= before[0] + 8
+            assert process.memory_info().rss < before[1] + 16 * 2**20
+        assert read_raw(server.target) == (grpc.StatusCode.OK, user_ids)
+
+
+def _until_idle(url: str) -> None:
+    deadline = time.monotonic() + 10
+    while execute(url, _RUNNING):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_cancel_reaches_the_database(small_url: str, tmp_path: Path, faults: FaultReport) -> None:
+    """Within a second of a cancel its query is gone from the database, also one that waits for a lock."""
+    with serving(small_url, tmp_path) as server, stub_for(server.target) as stub:
+        for _ in range(5):
+            with locked_table(small_url):
+                call = stub.AverageAge.future(pb.AverageAgeRequest(), timeout=30)
+                _until_waiting(small_url, 1)
+                with faults.round("4 cancel: its query is gone within 1 s"):
+                    call.cancel()
+                    begin = time.monotonic()
+                    _until_idle(small_url)
+                    assert time.monotonic() - begin < 1

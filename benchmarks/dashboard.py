@@ -27,11 +27,12 @@ _ROOT = Path(__file__).resolve().parent.parent
 _SECONDS = 75.0
 _ROWS = 100_000
 _VARIABLES = {"$__rate_interval": "10s", "$job": ".+", "$instance": ".+"}
+_TITLE = "userstream's dashboard, as a real Prometheus answers its queries"
 _SHOWN = (
     "Users a second",
     "Bytes a second",
     "Calls ended a second, by status",
-    "Duration of calls",
+    "Errors a second, by reason",
     "Time of a query",
     "Queries a second",
     "Connections",
@@ -58,7 +59,7 @@ def main() -> int:
                 _keep_busy(server.target)
                 panels = [_panel(prometheus, panel) for panel in _shown()]
     execute(mysql, "DROP DATABASE userstream_picture")
-    (_ROOT / "docs/dashboard.svg").write_text(picture("userstream", panels), encoding="utf-8")
+    (_ROOT / "docs/dashboard.svg").write_text(picture(_TITLE, panels), encoding="utf-8")
     return 0
 
 

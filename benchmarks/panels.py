@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT, _GAP, _TOP = 470, 210, 14, 44
 _LEFT, _RIGHT, _CHART_TOP, _CHART_HEIGHT = 62, 12, 34, 108
 _COLORS = ("#2563a8", "#d9822b", "#3c9a5f", "#a23b72", "#7a6ff0", "#8a6d3b", "#4aa3a2", "#c0392b")
 _INK, _PALE = "#1f2933", "#d9dee3"
-_LEGEND_MOST = 8
+_LEGEND_COLUMNS, _LEGEND_MOST = 3, 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ def _line(series: Series, color: str, begin: float, seconds: float, top: float) 
 def _legend(series: Sequence[Series]) -> str:
     parts = []
     for n, one in enumerate(series[:_LEGEND_MOST]):
-        x, y = 12 + n % 4 * 114, _CHART_TOP + _CHART_HEIGHT + 26 + n // 4 * 18
+        column, row = n % _LEGEND_COLUMNS, n // _LEGEND_COLUMNS
+        x, y = 12 + column * 152, _CHART_TOP + _CHART_HEIGHT + 26 + row * 16
         parts.append(
             f'<rect x="{x}" y="{y - 8}" width="8" height="8" fill="{_COLORS[n % len(_COLORS)]}"/>'
             f'<text x="{x + 12}" y="{y}" font-size="10">{escape(one.name)}</text>\n'

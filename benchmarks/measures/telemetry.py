@@ -16,7 +16,7 @@ from benchmarks.rounds import Sample, Spread, alternate, measure_call, ratios
 
 __all__ = ["run"]
 
-_SLOW_ROWS = 100_000
+_SLOW_ROWS = 20_000
 _PACKED = "StreamUsers"
 _SINGLE = "StreamUsers, 1 user a message"
 _GOAL = 0.95

@@ -1,5 +1,6 @@
 """The numbers on the Prometheus endpoint of a real server, held against what was done to it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from userstream_server.db.seed import seed_synthetic
 from userstream_server.db.url import DatabaseUrl
 from userstream_testing.admin import admin_connection, execute
 from userstream_testing.calls import rich_error, stub_for
+from userstream_testing.repository import ROOT
 from userstream_testing.scrapes import Scrape, scrape, scrape_text, settled, until
 from userstream_testing.server_process import ServerProcess
 
@@ -154,6 +156,9 @@ def test_a_cancelled_query_is_a_kill(mysql_database: str, tmp_path: Path) -> Non
         call.cancel()
         until(lambda: scrape(server).total("userstream_queries_killed_total") == 1)
         seen = settled(server)
+        # gRPC's own metric takes it for OK, as the docs say: no status was sent.
+        status = {"grpc_method": f"{SERVICE}/StreamUsers", "grpc_status": "OK"}
+        until(lambda: scrape(server).total("grpc_server_call_duration_seconds_count", **status))
 
     count = "userstream_query_duration_seconds_count"
     assert seen.total(count, method="StreamUsers", outcome="cancelled") == 1
@@ -222,6 +227,22 @@ def test_what_runs(measured: ServerProcess, shared_url: str) -> None:
     engine = DatabaseUrl.parse(shared_url).engine
     assert seen.total("userstream_build_info", engine=engine, driver_kind="c") == 1
     assert seen.total("process_resident_memory_bytes") > 0
+
+
+def test_the_docs_have_every_metric(measured: ServerProcess) -> None:
+    """docs/observability.md names each metric with its labels, and none that is not there."""
+    with stub_for(measured.target) as stub:
+        list(stub.StreamUsers(pb.StreamUsersRequest(limit=10)))
+    until(lambda: "grpc_server_call_duration_seconds_count" in scrape(measured).names)
+    served: dict[str, set[str]] = {}
+    for sample in scrape(measured).samples:
+        name = re.sub(r"_(bucket|sum|count)$", "", sample.name)
+        if not name.startswith("process_"):
+            served.setdefault(name, set()).update(sample.labels.keys() - {"le"})
+    docs = (ROOT / "docs/observability.md").read_text("utf-8")
+    rows = re.findall(r"^\| `((?:grpc|userstream)_\w+)` \| \w+ \| ([\w, ]*)\|", docs, re.MULTILINE)
+
+    assert served == {name: set(filter(None, labels.strip().split(", "))) for name, labels in rows}
 
 
 def test_nothing_personal_in_the_metrics(

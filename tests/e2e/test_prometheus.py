@@ -10,12 +10,12 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.db.seed import seed_synthetic
 from userstream_server.db.url import DatabaseUrl
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
+from userstream_testing.dashboard_calls import CALLS
 from userstream_testing.prometheus import (
     Prometheus,
     PrometheusNotFoundError,
@@ -129,17 +129,10 @@ def watched(
 
 
 def make_calls(server: ServerProcess) -> None:
-    """Make calls that succeed, calls that fail, and a stream that goes on."""
-    with stub_for(server.target) as stub, grpc.insecure_channel(server.target) as channel:
-        first = next(stub.StreamUsers(pb.StreamUsersRequest()))
-        list(stub.StreamUsers(pb.StreamUsersRequest(resume_token=first.resume_token)))
-        list(stub.BatchUsers(pb.BatchUsersRequest(batch_size=100)))
-        list(stub.Paginate(pb.PaginateRequest(page_limit=3)))
-        list(stub.StreamAverageAge(pb.StreamAverageAgeRequest()))
-        stub.AverageAge(pb.AverageAgeRequest())
-        stub.PartitionUsers(pb.PartitionUsersRequest(partition_count=2))
-        rich_error(stub.StreamUsers(pb.StreamUsersRequest(limit=-1)))
-        health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    """Make calls of every kind, and some that are refused."""
+    for call in CALLS:
+        call(server.target)
+    with stub_for(server.target) as stub:
         refused(stub)
 
 

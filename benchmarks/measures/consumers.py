@@ -10,7 +10,8 @@ __all__ = ["run"]
 
 _CONSUMERS = (1, 4, 16, 64)
 _STALLED = 1000
-_SETTINGS = {"POOL_SIZE": "8", "STREAMS_MAX": str(_STALLED + 100)}
+_STREAMS = ("STREAMS_MAX", "STREAMS_PER_CALLER_MAX", "STREAMS_PER_CONNECTION_MAX")
+_SETTINGS = {"POOL_SIZE": "8", **dict.fromkeys(_STREAMS, str(_STALLED + 100))}
 _GOAL_SPEED, _GOAL_MEBIBYTES = 0.8, 300
 _HEAD = ("consumers", "users/s together", "server CPU s/M", "server's memory MiB")
 

@@ -16,6 +16,7 @@ from userstream_server.calls import Calls
 from userstream_server.db.chunks import ChunkSizes
 from userstream_server.db.database import Database
 from userstream_server.health import SERVICE_NAME, HealthMonitor
+from userstream_server.interceptors.ended import EndedInterceptor
 from userstream_server.interceptors.errors import ErrorInterceptor
 from userstream_server.interceptors.limits import LimitInterceptor
 from userstream_server.interceptors.logging import LoggingInterceptor
@@ -159,6 +160,7 @@ def _interceptors(
 ) -> list[grpc.ServerInterceptor]:
     """Return what surrounds each call, outermost first."""
     return [
+        EndedInterceptor(),
         LoggingInterceptor(),
         *([telemetry.interceptor] if telemetry else []),
         ErrorInterceptor(),
@@ -183,8 +185,8 @@ def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, i
         ("grpc.max_receive_message_length", 2 * settings.request_bytes_max),
         ("grpc.max_metadata_size", hard_metadata_bytes),
         ("grpc.absolute_max_metadata_size", hard_metadata_bytes),
-        # Of one connection. Above the limit of a caller, which refuses where this one makes wait.
-        ("grpc.max_concurrent_streams", settings.streams_per_caller_max + _SPARE_THREADS),
+        # Calls that were reset count until they are cleaned up, so this is what bounds a flood of resets.
+        ("grpc.max_concurrent_streams", settings.streams_per_connection_max),
         ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_seconds)),
         ("grpc.max_connection_age_grace_ms", _ms(settings.max_connection_age_grace_seconds)),
         ("grpc.server_handshake_timeout_ms", _ms(settings.handshake_timeout_seconds)),

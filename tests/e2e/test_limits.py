@@ -133,6 +133,20 @@ def test_calls_of_one_address(start: Start) -> None:
     assert (error.code, error.info.reason) == (EXHAUSTED, "TOO_MANY_CALLS_OF_CALLER")
 
 
+def test_calls_of_one_connection(start: Start) -> None:
+    """Beyond STREAMS_PER_CONNECTION_MAX a client waits by itself, as HTTP/2 has it; a second connection is served."""
+    server = start(STREAMS_PER_CONNECTION_MAX=2)
+    with stub_for(server.target, own=True) as stub, stub_for(server.target, own=True) as another:
+        quick(stub)  # so that the connection knows its limit
+        with stalled(stub, 2):
+            call = stub.StreamUsers(pb.StreamUsersRequest(limit=1), timeout=0.5)
+            error = rich_error(call)
+            quick(another)
+        quick(stub)
+
+    assert error.code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
 def test_request_size(start: Start) -> None:
     """A request over REQUEST_BYTES_MAX is refused with a reason; gRPC itself stops one of twice that."""
     server = start(REQUEST_BYTES_MAX=2048)

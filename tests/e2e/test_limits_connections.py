@@ -157,6 +157,7 @@ def test_keepalive_of_an_ordinary_client(reader_url: str, tmp_path: Path) -> Non
 def test_health_while_every_thread_is_busy(reader_url: str, tmp_path: Path) -> None:
     """With all calls taken and the queue full, health answers on its own port, and on the service's."""
     calls = {"STREAMS_MAX": 4, "CALLS_WAITING_MAX": 4, "CALL_WAIT_SECONDS": 60}
+    calls["STREAMS_PER_CONNECTION_MAX"] = 1000
     with (
         serving(
             reader_url, tmp_path, HEALTH_LISTEN="127.0.0.1:0", REQUEST_TIMEOUT_SECONDS=60, **calls

@@ -15,22 +15,23 @@ from userstream_testing.certificates import KeyPair
 __all__ = ["RichError", "rich_error", "secure_channel", "stub_for"]
 
 OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
+# Channels to one target share a connection otherwise.
+_OWN = [("grpc.use_local_subchannel_pool", 1)]
 
 
 @contextmanager
-def stub_for(target: str) -> Iterator[Any]:
-    """Yield a stub for a server, its channel closed afterwards."""
-    with grpc.insecure_channel(target, options=OPTIONS) as channel:
+def stub_for(target: str, *, own: bool = False) -> Iterator[Any]:
+    """Yield a stub for a server, its channel closed afterwards; with a connection of its own on demand."""
+    options = [*OPTIONS, *(_OWN if own else ())]
+    with grpc.insecure_channel(target, options=options) as channel:
         yield UserServiceStub(channel)
 
 
 def secure_channel(target: str, ca: Path, client: KeyPair | None = None) -> grpc.Channel:
     """Return a channel over TLS, with a client's certificate if there is one."""
     key, cert = (client.key.read_bytes(), client.cert.read_bytes()) if client else (None, None)
-    # A pool of connections' own, so that each channel makes a handshake.
-    options = [*OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
     return grpc.secure_channel(
-        target, grpc.ssl_channel_credentials(ca.read_bytes(), key, cert), options=options
+        target, grpc.ssl_channel_credentials(ca.read_bytes(), key, cert), options=[*OPTIONS, *_OWN]
     )
 
 

@@ -40,7 +40,7 @@ def export(
     output: Annotated[Path, typer.Option(help="The file; an old one is replaced at the end.")],
     style: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.CSV,
     partition_count: Annotated[
-        int, typer.Option("--partitions", min=1, max=64, help="Key ranges to read side by side.")
+        int, typer.Option("--partitions", min=1, max=32, help="Key ranges to read side by side.")
     ] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an export that was broken off.")

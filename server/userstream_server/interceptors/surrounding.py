@@ -8,6 +8,7 @@ request to the last message.
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import grpc
@@ -42,6 +43,18 @@ class SurroundingInterceptor(grpc.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not self.applies_to(method):
             return handler
+        # This runs on gRPC's one serving thread for each call, and the handlers of a method never change.
+        inner, wrapped = self._handlers.get(method, (None, None))
+        if inner is not handler:
+            wrapped = self._wrap(method, handler)
+            self._handlers[method] = handler, wrapped
+        return wrapped
+
+    @cached_property
+    def _handlers(self) -> dict[str, tuple[Handler, Handler]]:
+        return {}
+
+    def _wrap(self, method: str, handler: "Handler") -> "Handler":
         wrap = self._streaming if handler.response_streaming else self._single
         kind = (
             f"{'stream' if handler.request_streaming else 'unary'}_"

@@ -1,0 +1,74 @@
+"""SQL is put together from constants; whatever a caller sends travels as a parameter."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from userstream_server.db.scan import Scan, UserFilter
+from userstream_server.db.sql import (
+    MYSQL,
+    SQLITE,
+    Dialect,
+    Query,
+    ages_query,
+    boundary_query,
+    count_query,
+    last_key_query,
+    users_query,
+)
+
+TEXT = st.text(min_size=1)
+FILTERS = st.builds(
+    UserFilter,
+    age_over=st.none() | st.integers(),
+    age_up_to=st.none() | st.integers(),
+    name_prefix=st.just("") | TEXT,
+    email_domain=st.just("") | TEXT,
+)
+SCANS = st.builds(Scan, filter=FILTERS, after=st.none() | TEXT, up_to=st.none() | TEXT)
+
+
+def conditions(scan: Scan) -> int:
+    """Count the conditions that a scan sets."""
+    wanted = scan.filter
+    values: list[Any] = [wanted.age_over, wanted.age_up_to, scan.after, scan.up_to]
+    return sum(v is not None for v in values) + sum(
+        map(bool, (wanted.name_prefix, wanted.email_domain))
+    )
+
+
+def queries(dialect: Dialect, scan: Scan) -> list[Query]:
+    return [
+        users_query(dialect, scan, limit=10, offset=3),
+        ages_query(dialect, scan),
+        boundary_query(dialect, scan, users=5),
+        count_query(dialect, scan),
+        last_key_query(dialect, scan),
+    ]
+
+
+@pytest.mark.parametrize("dialect", [MYSQL, SQLITE])
+@given(scan=SCANS)
+def test_values_are_parameters(dialect: Dialect, scan: Scan) -> None:
+    """The text depends on which conditions there are, never on their values; each has its mark."""
+    same = Scan(
+        UserFilter(
+            None if scan.filter.age_over is None else 1,
+            None if scan.filter.age_up_to is None else 1,
+            "a" if scan.filter.name_prefix else "",
+            "a" if scan.filter.email_domain else "",
+        ),
+        None if scan.after is None else "a",
+        None if scan.up_to is None else "a",
+    )
+    for query, plain in zip(queries(dialect, scan), queries(dialect, same), strict=True):
+        assert plain.text == query.text
+        assert conditions(scan) == len(query.parameters) == query.text.count(dialect.mark)
+
+
+@pytest.mark.parametrize("number", ["1; DROP TABLE user_data", None, 1.5j])
+def test_a_limit_is_a_number(number: Any) -> None:
+    """Limits and offsets stand in the text, so nothing but whole numbers gets there."""
+    with pytest.raises((TypeError, ValueError)):
+        users_query(MYSQL, Scan(), limit=number)

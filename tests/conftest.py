@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ from userstream_testing.reader import reader_of
 from userstream_testing.server_process import ServerProcess
 
 ENGINES = ("sqlite", "mysql")
+
+# Started in the background of a shell, all processes ignore Ctrl-C, and those that tests start would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

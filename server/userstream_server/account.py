@@ -16,6 +16,7 @@ class CallAccount:
         rows: Users sent, or counted for an average.
         messages: Messages sent; kept only with telemetry on.
         payload_bytes: Their size before HTTP/2's own bytes; kept only with telemetry on.
+        request_bytes: The request's size.
         resumed: Whether a stream went on from a token.
         reason: The error's fixed word; empty without an error.
         trace: The context that spans of this call belong to; None without traces.
@@ -25,6 +26,7 @@ class CallAccount:
     rows: int = 0
     messages: int = 0
     payload_bytes: int = 0
+    request_bytes: int = 0
     resumed: bool = False
     reason: str = ""
     trace: Any = None

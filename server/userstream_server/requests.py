@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from userstream_server.account import current_account
 from userstream_server.errors import CallCancelledError, FieldViolation, InvalidRequestError
 
 __all__ = ["RequestReader"]
@@ -49,6 +50,7 @@ class RequestReader:
             raise CallCancelledError("CANCELLED", "The call was cancelled.") from None
         if raw is None:
             raise _refused("is missing", "MALFORMED_REQUEST")
+        current_account().request_bytes = len(raw)
         if len(raw) > self._max_bytes:
             raise _refused(f"takes at most {self._max_bytes} bytes", "REQUEST_TOO_LARGE")
         try:

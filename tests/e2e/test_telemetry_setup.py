@@ -10,7 +10,7 @@ import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_testing.calls import stub_for
 from userstream_testing.mysql_server import free_port
-from userstream_testing.scrapes import scrape, settled, until
+from userstream_testing.scrapes import scrape, until
 from userstream_testing.server_process import ServerProcess
 
 METRICS = "USERSTREAM_METRICS_LISTEN"
@@ -38,22 +38,6 @@ def test_off_by_default(tmp_path: Path) -> None:
     assert done.stdout.strip() == "['userstream_server.telemetry']"
     with ServerProcess({}, folder=tmp_path) as server:
         assert server.metrics_port is None
-
-
-def test_without_grpc_metrics(tmp_path: Path) -> None:
-    """Where grpcio-observability is not to be had, the server says so in a line and serves all other metrics."""
-    away = tmp_path / "away"
-    away.mkdir()
-    (away / "grpc_observability.py").write_text("raise ImportError")
-    settings = {METRICS: "127.0.0.1:0", "PYTHONPATH": str(away)}
-    with ServerProcess(settings, folder=tmp_path) as server, stub_for(server.target) as stub:
-        assert len(server.events("no_grpc_metrics")) == 1
-        list(stub.StreamUsers(pb.StreamUsersRequest()))
-        seen = settled(server)
-        assert server.terminate() == 0
-
-    assert seen.total("userstream_rows_total") == 1000
-    assert not {name for name in seen.names if name.startswith("grpc_")}
 
 
 def test_a_port_for_metrics_that_is_taken(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ DEV = [text for text in PROJECT["dependency-groups"]["dev"] if isinstance(text, 
 PIN = re.compile(r"^([\w.-]+)==([\w.!+-]+)", re.MULTILINE)
 
 SERVER_ONLY = (
-    "grpc_observability",
     "grpc_reflection",
     "mysql",
     "opentelemetry",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from time import monotonic
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from userstream_server.interceptors.surrounding import (
     call_status,
 )
 from userstream_server.telemetry.calls import RunningCalls
+from userstream_server.telemetry.grpc_metrics import GrpcMetrics
 from userstream_server.telemetry.metrics import Metrics
 from userstream_server.telemetry.traces import caller_context
 
@@ -33,12 +35,16 @@ class TelemetryInterceptor(SurroundingInterceptor):
     Args:
         calls: Takes the running calls' accounts.
         metrics: Takes the errors.
+        grpc_metrics: Takes each call's begin and end.
         tracer: Makes the spans.
     """
 
-    def __init__(self, calls: RunningCalls, metrics: Metrics, tracer: Tracer) -> None:
+    def __init__(
+        self, calls: RunningCalls, metrics: Metrics, grpc_metrics: GrpcMetrics, tracer: Tracer
+    ) -> None:
         """See the class."""
         self._calls = calls
+        self._grpc_metrics = grpc_metrics
         self._metrics = metrics
         self._tracer = tracer
 
@@ -53,11 +59,14 @@ class TelemetryInterceptor(SurroundingInterceptor):
         span = self._start_span(method, context)
         account.trace = set_span_in_context(span)
         self._calls.begin(account)
+        self._grpc_metrics.begin(account)
+        began_at = monotonic()
         try:
             yield
         finally:
             self._calls.end(account)
             status = call_status(context)
+            self._grpc_metrics.end(account, status, monotonic() - began_at)
             if status != "OK":
                 reason = account.reason or status
                 self._metrics.errors.add(1, {"method": account.method, "reason": reason})

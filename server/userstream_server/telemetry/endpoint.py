@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.view import (
-    DropAggregation,
     ExplicitBucketHistogramAggregation,
     View,
 )
@@ -77,6 +76,4 @@ def _views() -> list[View]:
     return [
         View(instrument_name="grpc.server.call.duration", aggregation=seconds),
         View(instrument_name="grpc.server.call.*_message_size", aggregation=sizes),
-        # The plugin also counts the calls this process makes, which are the exporter's of spans.
-        View(instrument_name="grpc.client.*", aggregation=DropAggregation()),
     ]

@@ -1,40 +1,52 @@
-"""The metrics that every gRPC server of the world has, from gRPC's own plugin.
+"""The metrics that gRPC servers have in common, under gRPC's names, for the calls of this service.
 
-Names: https://grpc.io/docs/guides/opentelemetry-metrics/
+They are counted here and not by gRPC's plugin, which now and then left a server deaf
+(docs/adr/0004-grpc-metrics.md). Names and units: https://grpc.io/docs/guides/opentelemetry-metrics/
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from opentelemetry.metrics import Meter
 
-import structlog
-from opentelemetry.metrics import MeterProvider
-
+from userstream_server.account import CallAccount
 from userstream_server.health import SERVICE_NAME
-from userstream_server.telemetry.calls import METHODS
 
-__all__ = ["official_metrics"]
-
-_log = structlog.get_logger()
-_HEALTH = ("grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch")
-_KNOWN = {*_HEALTH, *(f"{SERVICE_NAME}/{name}" for name in METHODS)}
-"""Everything else, which callers may make up, is counted as `other`."""
+__all__ = ["GrpcMetrics"]
 
 
-@contextmanager
-def official_metrics(provider: MeterProvider) -> Iterator[None]:
-    """Count the calls of all servers made in the block, where the plugin is to be had: on Linux."""
-    try:
-        from grpc_observability import OpenTelemetryPlugin  # noqa: PLC0415
-    except ImportError:
-        _log.warning("no_grpc_metrics", message="grpcio-observability is not installed here.")
-        yield
-        return
-    plugin = OpenTelemetryPlugin(
-        meter_provider=provider, generic_method_attribute_filter=_KNOWN.__contains__
-    )
-    plugin.register_global()
-    try:
-        yield
-    finally:
-        # Without this the process never ends.
-        plugin.deregister_global()
+class GrpcMetrics:
+    """The instruments.
+
+    Args:
+        meter: Makes them.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        """See the class."""
+        self._started = meter.create_counter(
+            "grpc.server.call.started", "{call}", "Calls begun, by method."
+        )
+        self._seconds = meter.create_histogram(
+            "grpc.server.call.duration", "s", "How long calls took, by method and status."
+        )
+        self._sent, self._received = (
+            meter.create_histogram(
+                f"grpc.server.call.{way}_total_compressed_message_size",
+                "By",
+                f"Bytes of the messages {verb} in a call. Nothing is compressed here.",
+            )
+            for way, verb in (("sent", "sent"), ("rcvd", "received"))
+        )
+
+    def begin(self, account: CallAccount) -> None:
+        """Count a call that begins."""
+        self._started.add(1, _labels(account))
+
+    def end(self, account: CallAccount, status: str, seconds: float) -> None:
+        """Count a call that has ended."""
+        labels = {**_labels(account), "grpc.status": status}
+        self._seconds.record(seconds, labels)
+        self._sent.record(account.payload_bytes, labels)
+        self._received.record(account.request_bytes, labels)
+
+
+def _labels(account: CallAccount) -> dict[str, str]:
+    return {"grpc.method": f"{SERVICE_NAME}/{account.method}"}

@@ -12,7 +12,7 @@ from userstream_server.interceptors.telemetry import TelemetryInterceptor
 from userstream_server.settings import ServerSettings
 from userstream_server.telemetry.calls import RunningCalls
 from userstream_server.telemetry.endpoint import metrics_endpoint
-from userstream_server.telemetry.grpc_metrics import official_metrics
+from userstream_server.telemetry.grpc_metrics import GrpcMetrics
 from userstream_server.telemetry.metrics import Metrics
 from userstream_server.telemetry.session import ObservedSession
 from userstream_server.telemetry.traces import open_tracer
@@ -44,13 +44,15 @@ class Telemetry:
         if settings.metrics_listen:
             address = _own_address(settings.metrics_listen, worker or 0)
             provider, self.metrics_port = stack.enter_context(metrics_endpoint(address))
-            stack.enter_context(official_metrics(provider))
         calls = RunningCalls()
-        self._metrics = Metrics(provider.get_meter("userstream", VERSION), calls)
+        meter = provider.get_meter("userstream", VERSION)
+        self._metrics = Metrics(meter, calls)
         self._metrics.watch_database(database)
         self._tracer = stack.enter_context(open_tracer(settings.otlp_endpoint, worker=worker))
         self._engine = database.driver.engine
-        self.interceptor = TelemetryInterceptor(calls, self._metrics, self._tracer)
+        self.interceptor = TelemetryInterceptor(
+            calls, self._metrics, GrpcMetrics(meter), self._tracer
+        )
 
     def watch_server(self, monitor: HealthMonitor, stalls: StallInterceptor) -> None:
         """Tell of a server's health and its stalled calls too."""

@@ -1,5 +1,6 @@
 """`userstream-server`: settings, logs, database, server, signals. Wiring only."""
 
+import gc
 import sys
 from contextlib import ExitStack
 from typing import Annotated
@@ -80,6 +81,9 @@ def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object
         except (OSError, ValueError) as error:
             raise _failure(f"userstream-server: {error}", 1) from None
         server.start()
+        # What is here now stays to the end: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         _log.info(
             "started",
             version=VERSION,

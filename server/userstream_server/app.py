@@ -106,7 +106,8 @@ def build_server(
     access = Access(settings)
     calls = Calls()
     monitor = HealthMonitor(database, poll_seconds=settings.health_poll_seconds)
-    readers = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="read-ahead")
+    # Half of the connections, so that those who just begin find one at once.
+    readers = ThreadPoolExecutor(max(1, settings.pool_size // 2), thread_name_prefix="read-ahead")
     stalls = StallInterceptor(settings.send_timeout_seconds, settings.request_timeout_seconds)
     if telemetry:
         telemetry.watch_server(monitor, stalls)

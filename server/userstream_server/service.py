@@ -25,7 +25,7 @@ class UserService:
         database: Where the users are.
         calls: Watches running calls and interrupts those that end early.
         sizes: How many rows to read at once.
-        readers: Threads that read ahead; as many as there are connections.
+        readers: Threads that read ahead; fewer than there are connections.
         message_bytes: About how large a packed message grows.
         users_max: The most users in a batch, a page or a message.
         observe: Puts a measuring session around each one, if telemetry is on.

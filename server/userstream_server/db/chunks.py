@@ -2,9 +2,10 @@
 
 A chunk is read whole and its connection given back before its first row is handed out, so a
 consumer that stalls holds neither a connection nor a read view. How many rows a chunk has follows
-the consumer: as many as it takes in a fraction of a second, so that memory stays bounded and a fast
-consumer pays for few queries. For a fast one, database and network are kept busy at the same time:
-while it takes one chunk, the next is read.
+the consumer and the database: as many as either takes in a fraction of a second, so that memory
+stays bounded, nobody waits long for a connection, and a fast consumer pays for few queries. For a
+fast one, database and network are kept busy at the same time: while it takes one chunk, the next is
+read.
 
 Keyset pagination: https://use-the-index-luke.com/no-offset
 """
@@ -36,7 +37,8 @@ class ChunkSizes:
     Attributes:
         first_rows: The first chunk; small, so that the first user leaves at once.
         max_rows: The largest chunk; bounds a stream's memory.
-        target_seconds: A chunk should last the consumer about this long.
+        target_seconds: A chunk should last about this long, with the consumer and with the database: others
+            wait for its connection.
         multiple_of: Chunks are whole multiples of this many rows, so that no pack ends with its chunk.
     """
 
@@ -49,9 +51,9 @@ class ChunkSizes:
         """Return the first chunk's rows."""
         return self._whole(self.first_rows)
 
-    def following(self, rows: int, consumed_seconds: float) -> int:
-        """Return the next chunk's rows, given how long the consumer took for the last ones."""
-        wished = rows * self.target_seconds / max(consumed_seconds, 1e-6)
+    def following(self, rows: int, seconds: float) -> int:
+        """Return the next chunk's rows, given how long the last ones took to read or to consume."""
+        wished = rows * self.target_seconds / max(seconds, 1e-6)
         return self._whole(max(self.first_rows, min(self.max_rows, rows * _GROWTH, int(wished))))
 
     def is_brisk(self, rows: int) -> bool:
@@ -69,11 +71,13 @@ class _Chunk(Generic[T]):
     Attributes:
         packs: Its users, packed; none when it found no more.
         rows: How many it was to have.
+        seconds: How long its reading took, from its first row on.
         rest: The scan behind it; None when it reached the end.
     """
 
     packs: list[T]
     rows: int
+    seconds: float
     rest: Scan | None
 
 
@@ -117,7 +121,8 @@ def read_chunks(
             raise
         if chunk.rest is None:
             return
-        rows = sizes.following(chunk.rows, monotonic() - handed_out_at)
+        consumed_seconds = monotonic() - handed_out_at
+        rows = sizes.following(chunk.rows, max(consumed_seconds, chunk.seconds))
         chunk = ahead.result() if ahead else _read_chunk(session, packer, chunk.rest, rows)
 
 
@@ -127,13 +132,16 @@ def _read_chunk(session: Session, packer: Packer[T], scan: Scan, rows: int) -> _
     packs: list[T] = []
     found = 0
     last_key = b""
+    began_at = 0.0
     query = users_query(session.dialect, scan, limit=wanted)
     with closing(session.blocks(query, packer.rows)) as blocks:
         for block in blocks:
+            began_at = began_at or monotonic()
             packs.append(packer(block))
             found += len(block)
             last_key = block[-1][0]
+    seconds = monotonic() - began_at
     if found < wanted or found == scan.limit:
-        return _Chunk(packs, rows, None)
+        return _Chunk(packs, rows, seconds, None)
     left = None if scan.limit is None else scan.limit - found
-    return _Chunk(packs, rows, replace(scan, after=last_key.decode("ascii"), limit=left))
+    return _Chunk(packs, rows, seconds, replace(scan, after=last_key.decode("ascii"), limit=left))

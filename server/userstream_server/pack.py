@@ -16,7 +16,7 @@ from userstream_server.validation import StreamPlan
 __all__ = ["ExactPacker", "GrowingPacker", "Ledger", "Pack", "mark_last"]
 
 T = TypeVar("T")
-_GROWTH = 4
+_GROWTH = 2
 _ESTIMATE_FROM_USERS = 2_000
 """Shorter scans are over before an estimate would help."""
 
@@ -66,7 +66,7 @@ class ExactPacker:
 class GrowingPacker(ExactPacker):
     """Packs that grow.
 
-    The first holds one user, so that it leaves at once; each next one holds four times as many, up to
+    The first holds one user, so that it leaves at once; each next one holds twice as many, up to
     `message_bytes`, because a message costs about as much as encoding a hundred users, whatever it holds.
 
     Args:

@@ -1,16 +1,15 @@
 """A private MySQL or MariaDB server on a free loopback port, for as long as a test or benchmark needs it."""
 
-import ctypes
 import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,6 +35,16 @@ _OPTIONS = (
     "--secure-file-priv=",
 )
 _MYSQL_OPTIONS = ("--mysqlx=OFF", "--log-error-verbosity=1")
+_DIE_WITH_PARENT = """
+import contextlib, ctypes, os, signal, sys
+with contextlib.suppress(OSError, AttributeError):
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+"""Has the kernel end the server with the process that started it, however that ends (Linux only).
+
+A program of its own, and no function between fork and exec: beside gRPC's threads that would crash.
+"""
 
 
 class PrivateServer:
@@ -91,6 +100,7 @@ class PrivateServer:
         """Start it again after `kill`, with the same data and port."""
         log = (self._folder / "log").open("ab")
         command = [
+            *(sys.executable, "-ISc", _DIE_WITH_PARENT),
             *_base_command(self.program),
             f"--datadir={self._folder}/data",
             f"--port={self.port}",
@@ -107,7 +117,6 @@ class PrivateServer:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no locks
             )
         self._wait_until_ready()
 
@@ -244,10 +253,3 @@ def _run(command: list[str], script: bytes) -> None:
         raise RuntimeError(
             f"Preparing data failed:\n{done.stderr.decode(errors='replace')[-2000:]}"
         )
-
-
-def _die_with_parent() -> None:
-    """Have the kernel end the server with the process that started it, however that ends (Linux only)."""
-    set_parent_death_signal = 1
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

@@ -85,9 +85,10 @@ def test_killed_mid_stream(
     rounds: int,
 ) -> None:
     """A killed query ends its stream with an error, and what came before is an exact prefix."""
-    statuses = []
+    statuses: list[grpc.StatusCode] = []
     with serving(large_url, tmp_path) as server:
-        for _ in range(rounds):
+        # On a busy machine a query may end before its killer sees it: until one was hit, more rounds.
+        while len(statuses) < rounds or set(statuses) == {grpc.StatusCode.OK}:
             with faults.round(f"4 {what} mid-stream"):
                 with Killer(large_url, what, most=1):
                     status, got = read_raw(server.target)
@@ -108,9 +109,10 @@ def test_killed_again_and_again(
     with serving(large_url, tmp_path) as server, faults.round(f"4 {what} five times, resumed"):
         with Killer(large_url, what, most=5) as killer:
             outcome = read_users(kind, server.target, resume=PATIENT)
+            while not killer.kills:
+                outcome = read_users(kind, server.target, resume=PATIENT)
 
         assert verified(outcome, user_ids), outcome.error
-        assert killer.kills
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -37,7 +37,8 @@ def configure_logs(*, level: str, form: str, worker: int | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # One write a line, its end included: workers share the stream, and lines must not mix.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     # gRPC logs through logging, with what a peer sent; only that something happened is ours to say.

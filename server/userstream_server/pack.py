@@ -90,13 +90,15 @@ class GrowingPacker(ExactPacker):
 
 
 def mark_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
-    """Yield each item with whether it is the last; looks one item ahead."""
-    iterator = iter(items)
-    for item in iterator:
-        for following in iterator:
-            yield item, False
-            item = following  # noqa: PLW2901 - the look-ahead is the point
-        yield item, True
+    """Yield each item with whether it is the last; looks one item ahead, and keeps no other."""
+    ahead: list[T] = []
+    for item in items:
+        ahead.append(item)
+        del item
+        if len(ahead) > 1:
+            yield ahead.pop(0), False
+    if ahead:
+        yield ahead.pop(), True
 
 
 class Ledger:
@@ -132,7 +134,9 @@ class Ledger:
         for pack, is_last in mark_last(packs):
             empty = False
             self._enter(pack)
-            yield self._message(pack.users, is_last=is_last)
+            message = self._message(pack.users, is_last=is_last)
+            del pack  # or a consumer that stalls would cost its message twice
+            yield message
         if empty:
             yield self._message(b"", is_last=True)
 

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from userstream_server.db.chunks import ChunkSizes
@@ -26,6 +28,22 @@ class Counting:
     def blocks(self, query: Any, *more: Any) -> Any:
         self.queries += 1
         return self._session.blocks(query, *more)
+
+
+class Held:
+    """A pack whose end can be seen."""
+
+
+class HoldPacks(DecodeUsers):
+    """Packs of a hundred users, noted while they live."""
+
+    def __init__(self, held: WeakSet[Held]) -> None:
+        super().__init__(100)
+        self._held = held
+
+    def __call__(self, rows: Any) -> Any:  # noqa: ARG002
+        self._held.add(pack := Held())
+        return pack
 
 
 @pytest.fixture
@@ -207,6 +225,19 @@ def test_a_paused_stream_holds_no_connection(database: Database, session: Counti
     next(stream)
 
     assert database.pool.in_use == 0
+
+
+def test_what_was_handed_out_is_not_kept(session: Counting) -> None:
+    """A stream holds what is still to come of a chunk, not what its consumer has taken."""
+    held = WeakSet[Held]()
+    users = Users(session, ChunkSizes(first_rows=500))
+    alive = []
+    with closing(users.stream_users(Scan(limit=500), HoldPacks(held))) as packs:
+        for _ in range(5):
+            next(packs)
+            alive.append(len(held))
+
+    assert [4, 3, 2, 1, 0] == alive
 
 
 def test_an_exception_gives_the_connection_back(database: Database, session: Counting) -> None:

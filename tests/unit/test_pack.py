@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from weakref import WeakSet
 from zlib import crc32
 
 import pytest
@@ -63,6 +64,28 @@ def test_mark_last(items: list[int]) -> None:
 
     assert items == [item for item, _ in marked]
     assert [False] * (len(items) - 1) + [True] * bool(items) == [last for _, last in marked]
+
+
+class Held:
+    """Something whose end can be seen."""
+
+
+def test_only_the_item_ahead_is_kept() -> None:
+    """Whoever stalls on an item keeps that one and the next, none that went before."""
+    held = WeakSet[Held]()
+
+    def items() -> Iterator[Held]:
+        for _ in range(5):
+            held.add(item := Held())
+            yield item
+            del item
+
+    kept = []
+    for item, _ in mark_last(items()):
+        del item
+        kept.append(len(held))
+
+    assert [1, 1, 1, 1, 0] == kept
 
 
 def messages(request: pb.StreamUsersRequest, rows: list[RawRow]) -> list[pb.StreamUsersResponse]:

@@ -193,7 +193,10 @@ class Users:
     def _packs(self, scan: Scan, packer: Packer[T], sizes: ChunkSizes) -> Generator[T]:
         with closing(read_chunks(self._session, scan, packer, sizes, self._readers)) as chunks:
             for packs in chunks:
-                yield from packs
+                packs.reverse()
+                while packs:
+                    # Handed over, not kept: a consumer that stalls late in its chunk costs little of it.
+                    yield packs.pop()
 
     def _text(self, query: Query) -> str | None:
         rows = [row for block in self._session.blocks(query) for row in block]

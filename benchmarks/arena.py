@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,20 +71,30 @@ class Arena:
             if kind == "userstream":
                 self._running[key] = self.stack.enter_context(self.userstream(table))
             else:
-                command, environment = self._command(kind, table)
-                served = start_announcing_port(command, environment)
-                self._running[key] = self.stack.enter_context(served)
+                self._running[key] = self.stack.enter_context(self.served(kind, table, {}))
         return self._running[key]
 
     @contextmanager
     def userstream(self, table: Table, **settings: str) -> Iterator[Server]:
-        """Run our own server for the block, with settings (`POOL_SIZE="8"`)."""
-        named = {f"USERSTREAM_{name}": value for name, value in settings.items()}
+        """Run our own server for the block, with settings (`POOL_SIZE="8"`) or gRPC's variables (`GRPC_…`)."""
+        named = {
+            name if name.startswith("GRPC_") else f"USERSTREAM_{name}": value
+            for name, value in settings.items()
+        }
         with tempfile.TemporaryDirectory(prefix="us-bench-") as folder:
             url = {"USERSTREAM_DATABASE_URL": table.url_text}
             with ServerProcess({**url, **named}, folder=Path(folder)) as process:
                 yield _Userstream(process)
                 process.terminate()
+
+    @contextmanager
+    def served(
+        self, kind: ServerKind, table: Table, environment: Mapping[str, str]
+    ) -> Iterator[Server]:
+        """Run another contestant for the block, with more variables."""
+        command, own = self._command(kind, table)
+        with start_announcing_port(command, {**own, **environment}) as server:
+            yield server
 
     def _command(self, kind: ServerKind, table: Table) -> tuple[list[str], dict[str, str]]:
         if kind == "go":

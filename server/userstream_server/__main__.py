@@ -8,6 +8,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from userstream_server import polling  # noqa: F401 - before anything that imports grpc
 from userstream_server.app import UserStreamServer, build_server
 from userstream_server.checks import find_all
 from userstream_server.db.database import Database

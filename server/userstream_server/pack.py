@@ -1,8 +1,8 @@
 """Filling messages: how many users go into one, and the account that travels with them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 from userstream.v1 import user_service_pb2 as pb
@@ -13,16 +13,17 @@ from userstream_server.db.rows import RawRow
 from userstream_server.tokens import Position, encode_token
 from userstream_server.validation import StreamPlan
 
-__all__ = ["ExactPacker", "GrowingPacker", "Ledger", "Pack", "mark_last"]
+__all__ = ["BatchPacker", "GrowingPacker", "Ledger", "Pack", "PagePacker", "mark_last"]
 
 T = TypeVar("T")
 _GROWTH = 2
+_RUN_USERS = 64
+"""The most users in packs that are made in one go; larger packs are made one by one."""
 _ESTIMATE_FROM_USERS = 2_000
 """Shorter scans are over before an estimate would help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pack:
+class Pack(NamedTuple):
     """The users of one message, encoded.
 
     Attributes:
@@ -38,8 +39,8 @@ class Pack:
     user_id_crc32: int
 
 
-class ExactPacker:
-    """Packs of a fixed number of users.
+class PagePacker:
+    """Packs of a fixed number of users, each on its own.
 
     Rows are encoded while they are hot in the processor's cache, and only the joined bytes are kept.
 
@@ -63,8 +64,37 @@ class ExactPacker:
         return Pack(wire.encode_users(rows), len(rows), rows[-1][0], self._crc)
 
 
-class GrowingPacker(ExactPacker):
-    """Packs that grow.
+class BatchPacker:
+    """Runs of packs of a fixed number of users.
+
+    Where packs are small, several are made in one go, first one, then twice as many each time: work between two sends
+    costs more than the same work before them, because every send lets other threads run.
+
+    Args:
+        users: How many in each pack.
+        crc: The CRC-32 so far.
+    """
+
+    def __init__(self, users: int, crc: int = 0) -> None:
+        """See the class."""
+        self._users = users
+        self._packs = 1
+        self._pack = PagePacker(users, crc)
+
+    def rows(self) -> int:
+        """See `rows.Packer.rows`."""
+        return self._users * self._packs
+
+    def __call__(self, rows: Sequence[RawRow]) -> list[Pack]:
+        """See `rows.Packer.__call__`."""
+        users = self._users
+        run = [self._pack(rows[first : first + users]) for first in range(0, len(rows), users)]
+        self._packs = max(1, min(self._packs * _GROWTH, _RUN_USERS // users))
+        return run
+
+
+class GrowingPacker(BatchPacker):
+    """Runs of packs that grow.
 
     The first holds one user, so that it leaves at once; each next one holds twice as many, up to
     `message_bytes`, because a message costs about as much as encoding a hundred users, whatever it holds.
@@ -81,12 +111,14 @@ class GrowingPacker(ExactPacker):
         self._message_bytes = message_bytes
         self._max_users = max_users or message_bytes
 
-    def __call__(self, rows: Sequence[RawRow]) -> Pack:
+    def __call__(self, rows: Sequence[RawRow]) -> list[Pack]:
         """See `rows.Packer.__call__`."""
-        pack = super().__call__(rows)
-        fitting = self._message_bytes * len(rows) // len(pack.users)
-        self._users = max(1, min(self._users * _GROWTH, fitting, self._max_users))
-        return pack
+        run = super().__call__(rows)
+        fitting = self._message_bytes * len(rows) // sum(len(pack.users) for pack in run)
+        users = max(1, min(self._users * _GROWTH, fitting, self._max_users))
+        if users != self._users:
+            self._users, self._packs = users, 1
+        return run
 
 
 def mark_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
@@ -125,20 +157,30 @@ class Ledger:
         self._account = current_account()
         self._account.resumed = plan.position.resumed_count > 0
 
-    def messages(self, packs: Iterable[Pack]) -> Iterator[bytes]:
-        """Turn packs into messages, the last one with the receipt.
+    def messages(self, runs: Iterable[list[Pack]]) -> Iterator[bytes]:
+        """Turn runs of packs into messages, the last one with the receipt.
 
         An empty scan gives one message with a receipt alone.
         """
         empty = True
-        for pack, is_last in mark_last(packs):
+        for run, is_last in mark_last(runs):
             empty = False
-            self._enter(pack)
-            message = self._message(pack.users, is_last=is_last)
-            del pack  # or a consumer that stalls would cost its message twice
-            yield message
+            made = [
+                (self._next(pack, is_last=is_last and pack is run[-1]), pack.user_count)
+                for pack in run
+            ]
+            del run  # or a consumer that stalls would cost its messages twice
+            made.reverse()
+            while made:
+                message, user_count = made.pop()
+                self._account.rows += user_count
+                yield message
         if empty:
             yield self._message(b"", is_last=True)
+
+    def _next(self, pack: Pack, *, is_last: bool) -> bytes:
+        self._enter(pack)
+        return self._message(pack.users, is_last=is_last)
 
     def _message(self, users: bytes, *, is_last: bool) -> bytes:
         rest, position = self._rest, self._position
@@ -153,7 +195,6 @@ class Ledger:
 
     def _enter(self, pack: Pack) -> None:
         position = self._position
-        self._account.rows += pack.user_count
         if not position.estimated_users and position.user_count >= _ESTIMATE_FROM_USERS:
             estimated = position.user_count + self._estimate(position.after)
             position.estimated_users = min(estimated, self._plan.limit or estimated)

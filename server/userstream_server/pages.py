@@ -9,7 +9,7 @@ from userstream.v1 import user_service_pb2 as pb
 from userstream_server import wire
 from userstream_server.account import current_account
 from userstream_server.db.users import Users
-from userstream_server.pack import ExactPacker
+from userstream_server.pack import PagePacker
 from userstream_server.tokens import encode_token
 from userstream_server.validation import PagesPlan
 
@@ -25,7 +25,7 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
     """
     position = plan.position
     number = position.page_number + plan.offset // plan.page_size
-    packer = ExactPacker(plan.page_size)
+    packer = PagePacker(plan.page_size)
     account = current_account()
     pages = users.lazy_paginate(plan.page_size, plan.scan, packer, offset=plan.offset)
     with closing(pages):

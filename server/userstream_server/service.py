@@ -13,7 +13,7 @@ from userstream_server.calls import Calls
 from userstream_server.db.chunks import ChunkSizes
 from userstream_server.db.database import Database, Session
 from userstream_server.db.users import Users
-from userstream_server.pack import ExactPacker, GrowingPacker, Ledger
+from userstream_server.pack import BatchPacker, GrowingPacker, Ledger
 
 __all__ = ["UserService"]
 
@@ -62,8 +62,8 @@ class UserService:
                 max_users=plan.message_users,
                 crc=plan.position.user_id_crc32,
             )
-            with closing(users.stream_users(plan.scan, packer)) as packs:
-                yield from _ledger(plan, pb.StreamUsersResponse, users).messages(packs)
+            with closing(users.stream_users(plan.scan, packer)) as runs:
+                yield from _ledger(plan, pb.StreamUsersResponse, users).messages(runs)
 
     def BatchUsers(  # noqa: N802 - the proto's name
         self, request: pb.BatchUsersRequest, context: grpc.ServicerContext
@@ -71,9 +71,9 @@ class UserService:
         """See the proto."""
         plan = validation.check_batch_users(request, users_max=self._users_max)
         with self._users(context, snapshot=plan.snapshot) as users:
-            packer = ExactPacker(plan.message_users, plan.position.user_id_crc32)
-            with closing(users.batch_processing(plan.message_users, plan.scan, packer)) as packs:
-                yield from _ledger(plan, pb.BatchUsersResponse, users).messages(packs)
+            packer = BatchPacker(plan.message_users, plan.position.user_id_crc32)
+            with closing(users.batch_processing(plan.message_users, plan.scan, packer)) as runs:
+                yield from _ledger(plan, pb.BatchUsersResponse, users).messages(runs)
 
     def Paginate(  # noqa: N802 - the proto's name
         self, request: pb.PaginateRequest, context: grpc.ServicerContext

@@ -1,7 +1,7 @@
 """Messages grow, the last one is known, and the account is exact."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from weakref import WeakSet
 from zlib import crc32
 
@@ -11,17 +11,21 @@ from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server import validation
 from userstream_server.db.rows import RawRow
-from userstream_server.pack import ExactPacker, GrowingPacker, Ledger, Pack, mark_last
+from userstream_server.pack import BatchPacker, GrowingPacker, Ledger, Pack, mark_last
 
 KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
 ROWS = [(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS]
 
 
-def packs(packer: ExactPacker, rows: list[RawRow]) -> Iterator[Pack]:
+def runs(packer: BatchPacker, rows: list[RawRow]) -> Iterator[list[Pack]]:
     """Do what reading does: ask for a number of rows, hand them over."""
     left = iter(rows)
     while block := list(islice(left, packer.rows())):
         yield packer(block)
+
+
+def packs(packer: BatchPacker, rows: list[RawRow]) -> Iterator[Pack]:
+    return chain.from_iterable(runs(packer, rows))
 
 
 def test_the_first_message_holds_one_user_and_later_ones_more() -> None:
@@ -37,14 +41,28 @@ def test_the_first_message_holds_one_user_and_later_ones_more() -> None:
 @pytest.mark.parametrize("most", [1, 7])
 def test_users_per_message_are_bounded(most: int) -> None:
     """max_users bounds every message."""
-    made = packs(GrowingPacker(message_bytes=65_536, max_users=most), ROWS)
+    made = list(runs(GrowingPacker(message_bytes=65_536, max_users=most), ROWS))
 
-    assert max(pack.user_count for pack in made) == most
+    assert {most} == {pack.user_count for run in made[4:-1] for pack in run}
+    assert max(len(run) for run in made) == 64 // most
 
 
-def test_exact_packs() -> None:
-    """Every pack but the last has the number asked for."""
-    assert [1500, 1500, 1500, 500] == [p.user_count for p in packs(ExactPacker(1500), ROWS)]
+@pytest.mark.parametrize("users", [1, 3, 1500])
+def test_exact_packs(users: int) -> None:
+    """Every pack but the last has the number asked for, however many are made in one go."""
+    whole, rest = divmod(len(ROWS), users)
+
+    assert [users] * whole + [rest] * bool(rest) == [
+        pack.user_count for pack in packs(BatchPacker(users), ROWS)
+    ]
+
+
+def test_runs_begin_with_one_pack() -> None:
+    """The first message waits for no other."""
+    assert [1, 2, 4, 8, 16, 32, 64, 64] == [len(run) for run in runs(BatchPacker(1), ROWS)][:8]
+    assert [[10], [10, 10]] == [
+        [pack.user_count for pack in run] for run in islice(runs(BatchPacker(10), ROWS), 2)
+    ]
 
 
 def test_the_crc_runs_on() -> None:
@@ -94,7 +112,7 @@ def messages(request: pb.StreamUsersRequest, rows: list[RawRow]) -> list[pb.Stre
     packer = GrowingPacker(
         message_bytes=16_384, max_users=plan.message_users, crc=plan.position.user_id_crc32
     )
-    return [pb.StreamUsersResponse.FromString(m) for m in ledger.messages(packs(packer, rows))]
+    return [pb.StreamUsersResponse.FromString(m) for m in ledger.messages(runs(packer, rows))]
 
 
 def test_the_account_adds_up() -> None:

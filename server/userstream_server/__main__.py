@@ -72,6 +72,8 @@ def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object
     """Run until SIGTERM or SIGINT, or as a worker until the process that started it is gone."""
     signals = Signals(stop_with_stdin=worker is not None)
     database = open_database(settings)
+    if database.driver.kind == "python":
+        _log.warning("slow_driver", message="The database driver's C extension does not load here.")
     _refuse_wrong_database(database)
     with ExitStack() as stack:
         try:

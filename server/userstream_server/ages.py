@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from time import monotonic
 
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.account import current_account
+from userstream_server.db.rows import RawAge
 from userstream_server.db.scan import Scan
 from userstream_server.db.users import Users
 from userstream_server.errors import PreconditionError
@@ -80,8 +82,11 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
 
 def _count(users: Users, scan: Scan) -> Counter[int]:
     """Count the ages of a scan."""
-    # Counting the raw one-column rows costs a third of decoding each of them first; there are few different ones.
-    raw: Counter[tuple[bytes]] = Counter(users.stream_user_ages(scan, convert=_as_they_are))
+    # Counting raw one-column rows, a block at a time, costs a third of decoding each of them first.
+    raw: Counter[RawAge] = Counter()
+    with closing(users.stream_user_ages(scan, _as_they_are)) as blocks:
+        for block in blocks:
+            raw.update(block)
     counts: Counter[int] = Counter()
     for (digits,), number in raw.items():
         counts[int(digits)] += number
@@ -89,7 +94,7 @@ def _count(users: Users, scan: Scan) -> Counter[int]:
     return counts
 
 
-def _as_they_are(rows: Sequence[tuple[bytes]]) -> Sequence[tuple[bytes]]:
+def _as_they_are(rows: Sequence[RawAge]) -> Sequence[RawAge]:
     return rows
 
 

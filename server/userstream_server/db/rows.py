@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-__all__ = ["DecodeUsers", "Packer", "RawRow", "UserRow", "decode_ages"]
+__all__ = ["DecodeUsers", "Packer", "RawAge", "RawRow", "UserRow", "decode_ages"]
 
 RawRow = tuple[bytes, bytes, bytes, bytes]
 """(user_id, name, email, age): UTF-8 text, and age in decimal digits."""
+
+RawAge = tuple[bytes]
+"""(age,) in decimal digits."""
 
 
 class UserRow(NamedTuple):
@@ -61,6 +64,6 @@ class DecodeUsers:
         ]
 
 
-def decode_ages(rows: Sequence[tuple[bytes]]) -> list[int]:
+def decode_ages(rows: Sequence[RawAge]) -> list[int]:
     """Turn raw rows of the one column age into whole years."""
     return [int(age) for (age,) in rows]

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from userstream_server.db.chunks import ChunkSizes, read_chunks
 from userstream_server.db.database import Session
-from userstream_server.db.rows import DecodeUsers, Packer, UserRow, decode_ages
+from userstream_server.db.rows import DecodeUsers, Packer, RawAge, UserRow, decode_ages
 from userstream_server.db.scan import Scan, UserFilter
 from userstream_server.db.sql import (
     Query,
@@ -159,19 +159,31 @@ class Users:
             yield Page(packer(blocks[0]), has_more, last_key)
             scan, offset = scan.beginning_after(last_key), 0
 
+    @overload
+    def stream_user_ages(self, scan: Scan = ...) -> Generator[int]: ...
+
+    @overload
     def stream_user_ages(
-        self,
-        scan: Scan = _EVERYONE,
-        *,
-        convert: Callable[[Sequence[Any]], Sequence[Any]] = decode_ages,
+        self, scan: Scan, pack: Callable[[Sequence[RawAge]], T]
+    ) -> Generator[T]: ...
+
+    def stream_user_ages(
+        self, scan: Scan = _EVERYONE, pack: Callable[[Sequence[RawAge]], Any] | None = None
     ) -> Generator[Any]:
         """Yield the ages of a scan's users, in no order; only that column travels.
 
         One query, one connection until its end: meant for a consumer that only counts and never stalls.
+
+        Args:
+            scan: Which users.
+            pack: What to make of each block of raw rows; None: whole years, one by one.
         """
         with closing(self._session.blocks(ages_query(self._session.dialect, scan))) as blocks:
             for block in blocks:
-                yield from convert(block)
+                if pack is None:
+                    yield from decode_ages(block)
+                else:
+                    yield pack(block)
 
     def boundary(self, scan: Scan, users: int) -> str | None:
         """Return the user_id of the scan's `users`-th user (from 1); None when it has fewer."""

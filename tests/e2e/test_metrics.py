@@ -205,7 +205,7 @@ def test_stalled_streams(mysql_database: str, tmp_path: Path) -> None:
         next(call)
         until(lambda: scrape(server).total("userstream_calls_stalled") == 1)
         until(lambda: scrape(server).total("userstream_stalls_cancelled_total") == 1)
-        assert rich_error(call).code is grpc.StatusCode.CANCELLED
+        assert rich_error(call).code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert settled(server).total("userstream_calls_stalled") == 0
 
 

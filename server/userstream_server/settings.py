@@ -82,7 +82,7 @@ class ServerSettings(BaseSettings):
     streams_per_caller_max: Count = 500
     """The most calls of one caller at once: of a certificate's name, of a token, else of an address."""
     streams_per_connection_max: Annotated[int, Field(ge=1, le=100_000)] = 32
-    """The most calls of one connection at once; a client waits with more, and a flood of them costs little."""
+    """The most calls of one connection at once; its client holds more back by itself, and a flood costs little."""
     calls_waiting_max: Annotated[int, Field(ge=0, le=10_000)] = 100
     """The most calls that wait for one of streams_max to end; more are refused at once."""
     call_wait_seconds: Seconds = 1.0

@@ -147,6 +147,17 @@ def test_calls_of_one_connection(start: Start) -> None:
     assert error.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+def test_a_connection_at_its_limit(start: Start) -> None:
+    """A client with more calls than its connection takes is served them all, and none is refused or lost."""
+    server = start(STREAMS_PER_CONNECTION_MAX=8)
+    with stub_for(server.target, own=True) as stub, ThreadPoolExecutor(24) as threads:
+        quick(stub)  # so that the connection knows its limit
+        calls = [threads.submit(quick, stub) for _ in range(300)]
+        errors = [call.exception() for call in calls]
+
+    assert [None] * 300 == errors
+
+
 def test_request_size(start: Start) -> None:
     """A request over REQUEST_BYTES_MAX is refused with a reason; gRPC itself stops one of twice that."""
     server = start(REQUEST_BYTES_MAX=2048)

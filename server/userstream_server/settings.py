@@ -4,6 +4,7 @@ Every name has its unit in it. A bad value is one line that names the variable, 
 it held.
 """
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -232,4 +233,7 @@ def _port(address: str) -> int:
 
 def _is_loopback(address: str) -> bool:
     host = address.rpartition(":")[0].strip("[]")
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"  # another name may mean any address, also 127.example

@@ -45,7 +45,11 @@ def quick(stub: Any, **options: Any) -> None:
 
 
 def refused(stub: Any, **options: Any) -> RichError:
-    return rich_error(stub.StreamUsers(pb.StreamUsersRequest(limit=1), timeout=10, **options))
+    """Make a call that must be refused; for want of room, with the time after which to try again."""
+    error = rich_error(stub.StreamUsers(pb.StreamUsersRequest(limit=1), timeout=10, **options))
+    if error.info.reason and error.code is EXHAUSTED:
+        assert error.retry_seconds == 1.0
+    return error
 
 
 def soon(call: Callable[[], None]) -> None:
@@ -71,7 +75,6 @@ def test_calls_at_once(start: Start) -> None:
 
     assert (error.code, error.info.reason) == (EXHAUSTED, "TOO_MANY_CALLS")
     assert error.info.domain == "userstream"
-    assert error.retry_seconds == 1.0
     assert took < 1
 
 
@@ -116,7 +119,6 @@ def test_calls_of_one_token(start: Start, tmp_path: Path) -> None:
         soon(lambda: quick(stub, **first))
 
     assert (error.code, error.info.reason) == (EXHAUSTED, "TOO_MANY_CALLS_OF_CALLER")
-    assert error.retry_seconds == 1.0
 
 
 def test_calls_of_one_address(start: Start) -> None:

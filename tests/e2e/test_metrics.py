@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +227,8 @@ def test_what_runs(measured: ServerProcess, shared_url: str) -> None:
     seen = scrape(measured)
 
     engine = DatabaseUrl.parse(shared_url).engine
-    assert seen.total("userstream_build_info", engine=engine, driver_kind="c") == 1
+    labels = {"version": version("userstream"), "engine": engine, "driver_kind": "c"}
+    assert seen.total("userstream_build_info", **labels) == 1
     assert seen.total("process_resident_memory_bytes") > 0
 
 

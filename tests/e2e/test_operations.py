@@ -79,8 +79,8 @@ def test_check(reader_url: str, mysql_url: str, tmp_path: Path) -> None:
 
 
 def test_plaintext_in_so_many_words(reader_url: str, tmp_path: Path) -> None:
-    """ALLOW_PLAINTEXT lets the service have an address that is not loopback; --check shows it without listening there."""
-    elsewhere = {"LISTEN": "0.0.0.0:50051", "ALLOW_PLAINTEXT": "true"}
+    """ALLOW_PLAINTEXT lets the service have an address that is not loopback; --check does not listen there."""
+    elsewhere: dict[str, object] = {"LISTEN": "0.0.0.0:50051", "ALLOW_PLAINTEXT": "true"}
     code, seen = checked({"DATABASE_URL": reader_url} | elsewhere, tmp_path)
 
     assert (code, seen["settings"]) == (0, "ok")

@@ -29,7 +29,13 @@ _BY_TRANSPORT = {
     grpc.StatusCode.CANCELLED,
 }
 # Not "stream removed", which gRPC also says of a channel that its own side closed.
-_TRANSPORT_WORDS = ("rst_stream", "goaway", "unexpected eos", "connection reset")
+_TRANSPORT_WORDS = (
+    "rst_stream",
+    "goaway",
+    "unexpected eos",
+    "connection reset",
+    "consumer_stalled",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,9 @@ def is_transient(error: UserStreamError) -> bool:
     Every call only reads, so making it again is always safe; the question is whether it is of use.
     gRPC makes UNAVAILABLE of a lost connection, GOAWAY and RST_STREAM with REFUSED_STREAM, but
     CANCELLED of RST_STREAM with CANCEL, RESOURCE_EXHAUSTED of ENHANCE_YOUR_CALM, and INTERNAL of most
-    others (tests/unit/test_client_transport.py). The same codes with an ErrorInfo are the service's
-    own word, and final unless it says when to try again.
+    others (tests/unit/test_client_transport.py). A consumer that has rested for longer than the server
+    waits gets RESOURCE_EXHAUSTED with CONSUMER_STALLED in its text alone. The same codes with an ErrorInfo
+    are the service's own word, and final unless it says when to try again.
     """
     if error.code in _ALWAYS:
         return True

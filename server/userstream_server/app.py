@@ -186,8 +186,11 @@ def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, i
         ("grpc.max_receive_message_length", 2 * settings.request_bytes_max),
         ("grpc.max_metadata_size", hard_metadata_bytes),
         ("grpc.absolute_max_metadata_size", hard_metadata_bytes),
-        # Calls that were reset count until they are cleaned up, so this is what bounds a flood of resets.
+        # What a client may have open; it keeps to that by itself, and waits with more.
         ("grpc.max_concurrent_streams", settings.streams_per_connection_max),
+        # Calls that have ended count until they are cleaned up, which bounds a flood of resets. Without
+        # as much room for them, a client that opens the next call as one ends is refused every other time.
+        ("grpc.http2.max_deallocating_streams", settings.streams_per_connection_max),
         ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_seconds)),
         ("grpc.max_connection_age_grace_ms", _ms(settings.max_connection_age_grace_seconds)),
         ("grpc.server_handshake_timeout_ms", _ms(settings.handshake_timeout_seconds)),

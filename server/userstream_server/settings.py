@@ -4,6 +4,7 @@ Every name has its unit in it. A bad value is one line that names the variable, 
 it held.
 """
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -82,7 +83,7 @@ class ServerSettings(BaseSettings):
     streams_per_caller_max: Count = 500
     """The most calls of one caller at once: of a certificate's name, of a token, else of an address."""
     streams_per_connection_max: Annotated[int, Field(ge=1, le=100_000)] = 32
-    """The most calls of one connection at once; a client waits with more, and a flood of them costs little."""
+    """The most calls of one connection at once; its client holds more back by itself, and a flood costs little."""
     calls_waiting_max: Annotated[int, Field(ge=0, le=10_000)] = 100
     """The most calls that wait for one of streams_max to end; more are refused at once."""
     call_wait_seconds: Seconds = 1.0
@@ -232,4 +233,7 @@ def _port(address: str) -> int:
 
 def _is_loopback(address: str) -> bool:
     host = address.rpartition(":")[0].strip("[]")
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"  # another name may mean any address, also 127.example

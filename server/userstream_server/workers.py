@@ -20,6 +20,10 @@ __all__ = ["reserve_port", "run_workers"]
 _log = structlog.get_logger()
 _RESTART_SECONDS = 1.0
 """The shortest life that is restarted at once; one that dies sooner waits, so that a broken set-up does not spin."""
+_CANNOT_START = (1, 2)
+"""What a worker ends with that somebody has to mend something for (docs/operations.md, exit codes)."""
+_START_SECONDS = 60.0
+"""Longer than any start; what a worker ends with later may be no more than bad luck."""
 
 
 def reserve_port(address: str) -> tuple[socket.socket, str]:
@@ -55,9 +59,11 @@ class _Worker:
     def __init__(self, number: int, arguments: list[str]) -> None:
         self.number = number
         self._arguments = arguments
+        self.starts = 0
         self.start()
 
     def start(self) -> None:
+        self.starts += 1
         self.started_at = time.monotonic()
         command = [sys.executable, "-m", "userstream_server", "--worker", str(self.number)]
         # A process inherits what is blocked: a SIGHUP that comes before it listens then waits instead of killing it.
@@ -66,6 +72,11 @@ class _Worker:
             self.process = subprocess.Popen([*command, *self._arguments], stdin=subprocess.PIPE)  # noqa: S603
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+    def cannot_start(self, code: int) -> bool:
+        """Say whether trying again is of no use: its very first start has failed for a reason that stays."""
+        soon = time.monotonic() - self.started_at < _START_SECONDS
+        return self.starts == 1 and soon and code in _CANNOT_START
 
 
 def run_workers(count: int, *, listen: str, health_listen: str, drain_seconds: float) -> int:
@@ -78,7 +89,7 @@ def run_workers(count: int, *, listen: str, health_listen: str, drain_seconds: f
         drain_seconds: How long each may take to stop.
 
     Returns:
-        The exit code: 0 when all of them stopped in good order.
+        The exit code: 0 when all of them stopped in good order, else 1; a worker's own when it cannot start.
 
     Raises:
         OSError: A port is taken.
@@ -94,8 +105,7 @@ def run_workers(count: int, *, listen: str, health_listen: str, drain_seconds: f
         workers = [_Worker(number, arguments) for number in range(count)]
         _on_signals(stop.set, workers)
         _log.info("workers_started", workers=count, port=int(arguments[1].rpartition(":")[2]))
-        _keep_running(workers, stop)
-        return _stop_all(workers, drain_seconds)
+        return _keep_running(workers, stop) or _stop_all(workers, drain_seconds)
 
 
 def _on_signals(stop: Callable[[], None], workers: list[_Worker]) -> None:
@@ -109,15 +119,19 @@ def _on_signals(stop: Callable[[], None], workers: list[_Worker]) -> None:
     signal.signal(signal.SIGHUP, reload)
 
 
-def _keep_running(workers: list[_Worker], stop: threading.Event) -> None:
-    """Restart workers that die, until told to stop."""
+def _keep_running(workers: list[_Worker], stop: threading.Event) -> int:
+    """Restart workers that die, until told to stop; return the exit code of one that cannot start, else 0."""
     while not stop.wait(0.1):
         for worker in workers:
             code = worker.process.poll()
+            if code is not None and worker.cannot_start(code):
+                _stop_all(workers, 0)
+                return code
             if code is None or time.monotonic() - worker.started_at < _RESTART_SECONDS:
                 continue
             _log.error("worker_died", worker=worker.number, code=code)
             worker.start()
+    return 0
 
 
 def _stop_all(workers: list[_Worker], drain_seconds: float) -> int:
@@ -131,4 +145,4 @@ def _stop_all(workers: list[_Worker], drain_seconds: float) -> int:
             _log.error("worker_killed", worker=worker.number)
             worker.process.kill()
             worker.process.wait()
-    return max((abs(worker.process.returncode) for worker in workers), default=0)
+    return int(any(worker.process.returncode for worker in workers))

@@ -138,6 +138,34 @@ def test_export(shared_server: ServerProcess, users: list[Any], tmp_path: Path, 
     assert ["out"] == [found.name for found in tmp_path.iterdir()]
 
 
+def columnar(path: Path, form: str) -> Any:
+    """Return a Parquet or Arrow file as a table; skip where pyarrow, an extra, is missing."""
+    pytest.importorskip("pyarrow", reason="NOT CHECKED: pyarrow is not installed")
+    from pyarrow import ipc, parquet
+
+    return parquet.read_table(path) if form == "parquet" else ipc.open_file(path).read_all()
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_columnar_export(
+    shared_server: ServerProcess, users: list[Any], tmp_path: Path, form: str
+) -> None:
+    """A Parquet or Arrow file holds everyone in key order, in typed columns; also when that is nobody."""
+    path = tmp_path / "out"
+    target = {"USERSTREAM_TARGET": shared_server.target}
+    options = ("export", "--format", form, "--output", str(path))
+    done = run(*options, "--partitions", "3", cwd=tmp_path, **target)
+    table = columnar(path, form)
+    nobody = run(*options, "--age-over", "200", cwd=tmp_path, **target)
+
+    assert (0, 0) == (done.code, nobody.code)
+    assert ["string", "string", "string", "int64"] == [str(kind) for kind in table.schema.types]
+    assert ["user_id", "name", "email", "age"] == table.column_names
+    assert users == [tuple(row.values()) for row in table.to_pylist()]
+    assert 0 == columnar(path, form).num_rows
+    assert ["out"] == [found.name for found in tmp_path.iterdir()]
+
+
 def test_average_age_on_the_command_line(
     shared_server: ServerProcess, users: list[Any], tmp_path: Path
 ) -> None:

@@ -54,6 +54,8 @@ def test_the_embedded_database_is_filled_at_first_start(tmp_path: Path) -> None:
         ("USERSTREAM_DATABASE_URL", "postgres://u:topsecret@host/db"),
         ("USERSTREAM_LISTEN", "topsecret"),
         ("USERSTREAM_LISTEN", "0.0.0.0:50051"),
+        ("USERSTREAM_LISTEN", "[::]:50051"),
+        ("USERSTREAM_LISTEN", "127.0.0.1.example:50051"),
         ("USERSTREAM_POOL_SIZE", "topsecret"),
         ("USERSTREAM_POOL_SIZE", "0"),
         ("USERSTREAM_LOG_LEVEL", "topsecret"),

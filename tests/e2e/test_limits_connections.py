@@ -27,7 +27,7 @@ def until(condition: Callable[[], bool], within_seconds: float = 20) -> None:
 
 
 def test_a_call_without_a_request(reader_url: str, tmp_path: Path) -> None:
-    """A call whose request does not come is cancelled after REQUEST_TIMEOUT_SECONDS and holds nothing."""
+    """A call whose request does not come is ended after REQUEST_TIMEOUT_SECONDS, says so, and holds nothing."""
     with (
         serving(
             reader_url, tmp_path, REQUEST_TIMEOUT_SECONDS=0.5, STREAMS_MAX=4, CALLS_WAITING_MAX=0
@@ -36,12 +36,17 @@ def test_a_call_without_a_request(reader_url: str, tmp_path: Path) -> None:
         stub_for(server.target) as stub,
     ):
         streams = {raw.open_call("StreamUsers") for _ in range(4)}
-        ended = {f.stream for f in raw.frames(1.5) if f.kind == RST_STREAM}
+        frames = raw.frames(1.5)
+        ended = {f.stream for f in frames if f.kind == RST_STREAM}
         answer = stub.AverageAge(pb.AverageAgeRequest(), timeout=10)
         calls = server.events("call_without_request_cancelled")
+        until(lambda: len(server.events("call")) == 5)
+        lines = [line for line in server.events("call") if line["status"] == "DEADLINE_EXCEEDED"]
 
     assert streams == ended
+    assert streams == {f.stream for f in frames if b"REQUEST_TIMEOUT" in f.payload}
     assert len(calls) == 4
+    assert {"REQUEST_TIMEOUT"} == {line["reason"] for line in lines}
     assert answer.user_count == 60_000
 
 

@@ -19,6 +19,10 @@ from userstream_testing.floods import ATTACKS
 from userstream_testing.server_process import ServerProcess, serving
 
 CALM_FACTOR = 5
+CALM_LEAST_SECONDS = 0.010
+"""A calm p99 of a millisecond or two would make a law of the scheduler's noise."""
+ROUNDS = 3
+"""Other programs on the machine disturb a round; a defect disturbs them all."""
 CALLS = 400
 SCALES = [
     pytest.param(0.1, id="short"),
@@ -69,12 +73,17 @@ def test_others_are_served(reader_url: str, tmp_path: Path, attack: str, scale: 
         stub_for(server.target) as stub,
     ):
         p99_seconds(stub, 100)  # warms up
-        calm = p99_seconds(stub)
-        with attacked(server, attack, scale):
-            stormy = p99_seconds(stub)
-        factor = stormy / calm
-        print(f"p99 {calm * 1000:.1f} ms calm, {stormy * 1000:.1f} attacked: x{factor:.1f}")  # noqa: T201
+        within = any(stays_within(server, stub, attack, scale) for _ in range(ROUNDS))
         assert server.events("defect") == []
 
-    # A calm p99 of a millisecond would make a law of the scheduler's noise.
-    assert stormy < CALM_FACTOR * max(calm, 0.010)
+    assert within
+
+
+def stays_within(server: ServerProcess, stub: Any, attack: str, scale: float) -> bool:
+    """Hold the p99 of one round under attack against that of the calm before it; print both."""
+    calm = p99_seconds(stub)
+    with attacked(server, attack, scale):
+        stormy = p99_seconds(stub)
+    times = stormy / calm
+    print(f"p99 {calm * 1000:.1f} ms calm, {stormy * 1000:.1f} attacked: x{times:.1f}")  # noqa: T201
+    return stormy < CALM_FACTOR * max(calm, CALM_LEAST_SECONDS)

@@ -50,12 +50,15 @@ def test_one_line_a_call(
 
 
 def test_a_call_with_one_answer(shared_server: ServerProcess) -> None:
-    """Its line says how many users were counted."""
+    """Its line says how many users were counted, if any."""
     with stub_for(shared_server.target) as stub:
         _, call = stub.AverageAge.with_call(pb.AverageAgeRequest())
-        line = line_of(shared_server, sent_back(call))
+        _, other = stub.PartitionUsers.with_call(pb.PartitionUsersRequest(partition_count=2))
+        seen = [line_of(shared_server, sent_back(one)) for one in (call, other)]
 
-    assert ("AverageAge", "OK", 1234) == (line["method"], line["status"], line["rows"])
+    assert [("AverageAge", "OK", 1234), ("PartitionUsers", "OK", 0)] == [
+        (line["method"], line["status"], line["rows"]) for line in seen
+    ]
 
 
 @pytest.mark.parametrize("request_id", ["9f2819fe-22cc", "a", "trace:1/2+3=_.", "x" * 64])

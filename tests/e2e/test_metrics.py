@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ def test_stalled_streams(mysql_database: str, tmp_path: Path) -> None:
         next(call)
         until(lambda: scrape(server).total("userstream_calls_stalled") == 1)
         until(lambda: scrape(server).total("userstream_stalls_cancelled_total") == 1)
-        assert rich_error(call).code is grpc.StatusCode.CANCELLED
+        assert rich_error(call).code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert settled(server).total("userstream_calls_stalled") == 0
 
 
@@ -226,7 +227,8 @@ def test_what_runs(measured: ServerProcess, shared_url: str) -> None:
     seen = scrape(measured)
 
     engine = DatabaseUrl.parse(shared_url).engine
-    assert seen.total("userstream_build_info", engine=engine, driver_kind="c") == 1
+    labels = {"version": version("userstream"), "engine": engine, "driver_kind": "c"}
+    assert seen.total("userstream_build_info", **labels) == 1
     assert seen.total("process_resident_memory_bytes") > 0
 
 

@@ -14,7 +14,8 @@ from userstream_server.settings import ServerSettings
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.certificates import Authority
-from userstream_testing.server_process import run_to_end, serving
+from userstream_testing.scrapes import scrape
+from userstream_testing.server_process import ServerProcess, run_to_end, serving
 
 
 def until(condition: Callable[[], object], within_seconds: float = 20) -> None:
@@ -75,6 +76,29 @@ def test_check(reader_url: str, mysql_url: str, tmp_path: Path) -> None:
     code, seen = checked(good | {"DATABASE_URL": f"{mysql_url}/{name}"}, tmp_path)
     execute(mysql_url, f"DROP DATABASE {name}")
     assert (code, seen["database"], seen["table"]) == (1, "ok", "FAIL")
+
+
+def test_plaintext_in_so_many_words(reader_url: str, tmp_path: Path) -> None:
+    """ALLOW_PLAINTEXT lets the service have an address that is not loopback; --check does not listen there."""
+    elsewhere: dict[str, object] = {"LISTEN": "0.0.0.0:50051", "ALLOW_PLAINTEXT": "true"}
+    code, seen = checked({"DATABASE_URL": reader_url} | elsewhere, tmp_path)
+
+    assert (code, seen["settings"]) == (0, "ok")
+
+
+def test_the_slow_driver(reader_url: str, tmp_path: Path) -> None:
+    """Where the driver's C extension does not load, --check warns, metrics say so, and everything is served."""
+    # As if it were not installed: how Python itself notes that a module is missing.
+    hidden = "import sys; sys.modules['_mysql_connector'] = None"
+    (tmp_path / "sitecustomize.py").write_text(hidden)
+    settings = {"USERSTREAM_DATABASE_URL": reader_url, "PYTHONPATH": str(tmp_path)}
+    done = run_to_end(settings, tmp_path, "--check")
+    settings["USERSTREAM_METRICS_LISTEN"] = "127.0.0.1:0"
+    with ServerProcess(settings, folder=tmp_path) as server, stub_for(server.target) as stub:
+        assert stub.AverageAge(pb.AverageAgeRequest()).user_count == 60_000
+        assert scrape(server).total("userstream_build_info", driver_kind="python") == 1
+
+    assert (done.returncode, lines(done.stdout)["driver"]) == (0, "warn")
 
 
 def test_check_of_an_expired_certificate(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def watched(
         "USERSTREAM_DATABASE_URL": url,
         "USERSTREAM_METRICS_LISTEN": "127.0.0.1:0",
         "USERSTREAM_STREAMS_MAX": "2",
+        "USERSTREAM_CALL_WAIT_SECONDS": "0.2",
     }
     with ServerProcess(settings, folder=folder) as server:
         targets = [f"127.0.0.1:{server.metrics_port}"]

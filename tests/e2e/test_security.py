@@ -205,8 +205,37 @@ def test_certificates_rotate(reader_url: str, tmp_path: Path, authority: Authori
             assert after == serial_seen(server, authority)
             assert after != before
         *_, last = running
+        assert user_count(channel) == 60_000  # over the connection that was there before
         with secure_channel(server.target, authority.ca) as fresh:
             assert user_count(fresh) == 60_000
+
+    assert last.receipt.user_count == 60_000
+
+
+def test_client_authorities_rotate(reader_url: str, tmp_path: Path, authority: Authority) -> None:
+    """Another authority in the file counts for new connections; who is connected stays, with streams and new calls."""
+    successor = Authority(tmp_path, "successor")
+    old, new = authority.issue("old"), successor.issue("new")
+    with (
+        serving(reader_url, tmp_path, **tls(authority, clients=True)) as server,
+        secure_channel(server.target, authority.ca, old) as connected,
+    ):
+        stub: Any = UserServiceStub(connected)
+        running = stub.StreamUsers(pb.StreamUsersRequest())
+        next(running)
+        ca, trusted = authority.ca.read_bytes(), tmp_path / "server-s-own-ca.pem"
+        trusted.write_bytes(ca)
+        authority.ca.write_bytes(successor.ca.read_bytes())
+        with secure_channel(server.target, trusted, old) as refused:
+            assert failure(refused).code is grpc.StatusCode.UNAVAILABLE
+        with secure_channel(server.target, trusted, new) as admitted:
+            assert user_count(admitted) == 60_000
+        *_, last = running
+        assert user_count(connected) == 60_000
+        authority.ca.write_bytes(ca + successor.ca.read_bytes())
+        for pair in (old, new):  # both, for the time of a rotation
+            with secure_channel(server.target, trusted, pair) as either:
+                assert user_count(either) == 60_000
 
     assert last.receipt.user_count == 60_000
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_testing.calls import rich_error, stub_for
-from userstream_testing.server_process import ServerProcess
+from userstream_testing.server_process import ServerProcess, run_to_end
 
 WORKERS = 3
 
@@ -91,6 +91,35 @@ def test_the_port_is_not_shared_with_strangers(shared_url: str, tmp_path: Path) 
         )
 
 
+@pytest.mark.parametrize("wrong", ["account", "file"])
+def test_workers_that_cannot_start(mysql_url: str, tmp_path: Path, wrong: str) -> None:
+    """What ends the start of one process ends that of many, with the same code; nobody knocks again and again."""
+    stranger = mysql_url.replace("//", "//no-", 1) + "/mysql"
+    settings = {
+        "account": {"USERSTREAM_DATABASE_URL": stranger},
+        "file": {"USERSTREAM_AUTH_TOKENS_FILE": "nowhere"},
+    }[wrong]
+    done = run_to_end(settings, tmp_path, "--workers", "2")
+
+    assert done.returncode == 1
+    assert "userstream-server: " in done.stderr
+    assert done.stderr.count("userstream-server: ") <= 2
+    assert "worker_died" not in done.stderr
+
+
+@pytest.mark.long
+def test_a_worker_that_does_not_stop(shared_url: str, tmp_path: Path) -> None:
+    """It is killed some seconds after the time to drain, and the exit code is 1."""
+    with start(shared_url, tmp_path) as server:
+        until(lambda: len(server.events("started")) == WORKERS)
+        frozen = children(server)[0]
+        os.kill(frozen, signal.SIGSTOP)
+        assert server.terminate() == 1
+
+    assert len(server.events("worker_killed")) == 1
+    assert not psutil.pid_exists(frozen)
+
+
 def test_a_stalled_consumer_is_cancelled(seeded_url: str, tmp_path: Path) -> None:
     """A consumer that takes nothing for the set time is ended, and one that is merely slow is not."""
     from userstream_server.db.seed import seed_synthetic
@@ -107,4 +136,4 @@ def test_a_stalled_consumer_is_cancelled(seeded_url: str, tmp_path: Path) -> Non
         for _ in slow:
             time.sleep(0.1)
 
-    assert error.code is grpc.StatusCode.CANCELLED
+    assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,9 +17,16 @@ from typing import Any, Self
 from userstream_testing.mysql_binaries import cache_folder, locked
 from userstream_testing.mysql_server import free_port
 
-__all__ = ["Prometheus", "PrometheusNotFoundError", "PrometheusPrograms", "find_prometheus"]
+__all__ = [
+    "Prometheus",
+    "PrometheusNotFoundError",
+    "PrometheusPrograms",
+    "find_prometheus",
+    "find_prometheus_with_pages",
+]
 
 _PROGRAMS = ("prometheus", "promtool")
+_PAGES_NEED = re.compile(r"^(?:libjs|fonts)-[\w.+-]+$", re.MULTILINE)
 _START_SECONDS = 30.0
 
 
@@ -28,10 +36,11 @@ class PrometheusNotFoundError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class PrometheusPrograms:
-    """Where the two programs are."""
+    """Where the two programs are, and the server's pages for a browser, if they are there."""
 
     server: Path
     tool: Path
+    pages: Path | None = None
 
 
 def find_prometheus() -> PrometheusPrograms:
@@ -42,25 +51,36 @@ def find_prometheus() -> PrometheusPrograms:
     """
     found = [path for name in _PROGRAMS if (path := shutil.which(name))]
     if len(found) < len(_PROGRAMS):
-        found = [str(_unpacked() / "usr/bin" / name) for name in _PROGRAMS]
+        found = [str(_unpacked("prometheus") / "usr/bin" / name) for name in _PROGRAMS]
     # It links against nothing but libc.
     if subprocess.run([found[0], "--version"], capture_output=True, check=False).returncode:
         raise PrometheusNotFoundError(f"{found[0]} does not run here.")
     return PrometheusPrograms(*map(Path, found))
 
 
-def _unpacked() -> Path:
-    folder = cache_folder() / "prometheus"
+def find_prometheus_with_pages() -> PrometheusPrograms:
+    """Unpack Debian's Prometheus with what its pages need, which are packages of their own (3 MB).
+
+    Raises:
+        PrometheusNotFoundError: It is not to be had as a package.
+    """
+    folder = _unpacked("prometheus-pages", pages=True)
+    server, tool = (folder / "usr/bin" / name for name in _PROGRAMS)
+    return PrometheusPrograms(server, tool, folder / "usr/share/prometheus/web")
+
+
+def _unpacked(name: str, *, pages: bool = False) -> Path:
+    folder = cache_folder() / name
     with locked(folder.with_suffix(".lock")):
         if not folder.is_dir():
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".prometheus-") as scratch:
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as scratch:
                 # A rename is all or nothing: a folder of this name is always complete.
-                _download(Path(scratch)).rename(folder)
+                _download(Path(scratch), pages=pages).rename(folder)
     return folder
 
 
-def _download(scratch: Path) -> Path:
-    """Fetch the package with a state of apt's own, and unpack it: no root, and nothing is installed."""
+def _download(scratch: Path, *, pages: bool) -> Path:
+    """Fetch packages with a state of apt's own, and unpack them: no root, and nothing is installed."""
     for folder in ("state/lists/partial", "cache/archives/partial", "root"):
         (scratch / folder).mkdir(parents=True)
     settings = {"Dir::State": scratch / "state", "Dir::Cache": scratch / "cache"}
@@ -69,19 +89,24 @@ def _download(scratch: Path) -> Path:
         "".join(f'{name} "{value}";\n' for name, value in settings.items())
         + 'APT::Sandbox::User "";\nAcquire::Languages "none";\nAcquire::Retries "3";\n'
     )
+
+    def run(*command: str) -> str:
+        return subprocess.run(
+            command,
+            env={**os.environ, "APT_CONFIG": str(config)},
+            cwd=scratch, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+
     try:
-        for command in (("update",), ("download", "prometheus")):
-            subprocess.run(
-                ["apt-get", "-q", *command],
-                env={**os.environ, "APT_CONFIG": str(config)},
-                cwd=scratch, capture_output=True, check=True,
-            )  # fmt: skip
+        run("apt-get", "-q", "update")
+        needs = run("apt-cache", "depends", "--recurse", "-i", "prometheus") if pages else ""
+        run("apt-get", "-q", "download", "prometheus", *sorted(set(_PAGES_NEED.findall(needs))))
+        for package in scratch.glob("*.deb"):
+            run("dpkg", "-x", str(package), str(scratch / "root"))
     except (OSError, subprocess.CalledProcessError):
         raise PrometheusNotFoundError(
             "No prometheus on PATH, and apt-get has no such package."
         ) from None
-    (package,) = scratch.glob("*.deb")
-    subprocess.run(["dpkg", "-x", str(package), str(scratch / "root")], check=True)
     return scratch / "root"
 
 
@@ -110,9 +135,12 @@ class Prometheus:
         interval = f"{scrape_seconds * 1000:.0f}ms"
         config = {
             "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
-            "rule_files": [str(path) for path in rules],
+            "rule_files": [path.name for path in rules],
             "scrape_configs": [{"job_name": "userstream", "static_configs": [{"targets": targets}]}],
         }  # fmt: skip
+        # Its pages show where rules are from, and pictures of them name no path of one machine.
+        for path in rules:
+            shutil.copy(path, folder)
         # JSON is YAML.
         (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
         self._log = folder / "prometheus.log"
@@ -120,10 +148,12 @@ class Prometheus:
             self._process = subprocess.Popen(
                 [
                     str(programs.server),
-                    f"--config.file={folder}/prometheus.yml",
+                    "--config.file=prometheus.yml",
                     f"--storage.tsdb.path={folder}/tsdb",
                     f"--web.listen-address={self.url.removeprefix('http://')}",
+                    *([f"--web.local-assets={programs.pages}"] if programs.pages else []),
                 ],
+                cwd=folder,
                 stdout=log,
                 stderr=log,
             )

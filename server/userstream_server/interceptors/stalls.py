@@ -13,6 +13,8 @@ from typing import Any
 import grpc
 import structlog
 
+from userstream_server.account import current_account
+from userstream_server.errors import DeadlineError, OverloadedError, UserStreamError, status_of
 from userstream_server.interceptors.surrounding import Behaviour, SurroundingInterceptor
 
 __all__ = ["StallInterceptor"]
@@ -29,16 +31,26 @@ class _Wait:
         context: The call.
         timeout_seconds: How long it may wait.
         event: What the log says when that is over.
+        error: What the call ends with then.
         since: When it began to wait; None while it does not.
+        over: Whether it has been ended for that.
     """
 
-    __slots__ = ("context", "event", "since", "timeout_seconds")
+    __slots__ = ("context", "error", "event", "over", "since", "timeout_seconds")
 
-    def __init__(self, context: grpc.ServicerContext, timeout_seconds: float, event: str) -> None:
+    def __init__(
+        self,
+        context: grpc.ServicerContext,
+        timeout_seconds: float,
+        event: str,
+        error: UserStreamError,
+    ) -> None:
         self.context = context
         self.timeout_seconds = timeout_seconds
         self.event = event
+        self.error = error
         self.since: float | None = None
+        self.over = False
 
     def seconds(self) -> float:
         """Return how long it has waited."""
@@ -47,7 +59,7 @@ class _Wait:
 
 
 class StallInterceptor(SurroundingInterceptor):
-    """Cancels a call when one message is not taken in time, or the request does not come.
+    """Ends a call when one message is not taken in time, or the request does not come.
 
     Args:
         send_timeout_seconds: How long a message may take to leave.
@@ -79,12 +91,23 @@ class StallInterceptor(SurroundingInterceptor):
 
     @contextmanager
     def awaiting_request(self, context: grpc.ServicerContext) -> Iterator[None]:
-        """Cancel the call if the block, which reads the request, takes too long."""
+        """End the call if the block, which reads the request, takes too long.
+
+        Raises:
+            DeadlineError: It did.
+        """
+        text = f"The request did not come within {self._request_seconds:g} seconds."
+        error = DeadlineError("REQUEST_TIMEOUT", text)
         with self._watching(
-            _Wait(context, self._request_seconds, "call_without_request_cancelled")
+            _Wait(context, self._request_seconds, "call_without_request_cancelled", error)
         ) as wait:
             wait.since = monotonic()
-            yield
+            try:
+                yield
+            except grpc.RpcError:  # how gRPC says here that the call has ended
+                if wait.over:
+                    raise error from None
+                raise
 
     def close(self) -> None:
         """Stop watching."""
@@ -93,12 +116,21 @@ class StallInterceptor(SurroundingInterceptor):
 
     def _streaming(self, method: str, behaviour: Behaviour) -> Behaviour:  # noqa: ARG002
         def call(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            wait = _Wait(context, self._send_seconds, "stalled_call_cancelled")
+            text = (
+                f"Nothing was taken for {self._send_seconds:g} seconds. Go on from the last token."
+            )
+            error = OverloadedError("CONSUMER_STALLED", text)
+            wait = _Wait(context, self._send_seconds, "stalled_call_cancelled", error)
             with self._watching(wait):
-                for message in behaviour(request, context):
-                    wait.since = monotonic()
-                    yield message
-                    wait.since = None
+                try:
+                    for message in behaviour(request, context):
+                        wait.since = monotonic()
+                        yield message
+                        wait.since = None
+                finally:
+                    if wait.over:
+                        current_account().reason = error.reason
+                        structlog.contextvars.bind_contextvars(reason=error.reason)
 
         return call
 
@@ -121,7 +153,19 @@ class StallInterceptor(SurroundingInterceptor):
             for wait in self._all():
                 if wait.seconds() > wait.timeout_seconds:
                     _log.warning(wait.event, peer=wait.context.peer())
-                    # The handler waits inside gRPC and cannot say more; a resume token makes up for it.
-                    wait.context.cancel()
+                    wait.over = True
+                    _end(wait.context, wait.error)
                     wait.since = None
                     self.cancelled += 1
+
+
+def _end(context: Any, error: UserStreamError) -> None:
+    """End a call whose handler waits inside gRPC, from another thread, with an error's code.
+
+    gRPC's Python interface can only cancel, which tells a caller that has done nothing of the kind
+    "CANCELLED". Its core has a status for this, which overtakes what is queued, but without details:
+    the reason is the text's first word. grpcio is pinned to one version, whose `cancel` takes both.
+    """
+    status = status_of(error)
+    context.set_code(status.code)  # for the log and the metrics
+    context._rpc_event.call.cancel(status.code.value[0], f"{error.reason}: {error.message}")  # noqa: SLF001

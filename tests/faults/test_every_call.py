@@ -114,7 +114,10 @@ def test_each_call_outlives_its_server(
                 proxy.plans.extend(Plan(latency_seconds=0.05, slice_bytes=800) for _ in range(8))
                 with faults.round("3 SIGKILL of the server under each call, restarted"):
                     asked = [
-                        (call, background.submit(everything, kind, proxy.target, call, resume=PATIENT))
+                        (
+                            call,
+                            background.submit(everything, kind, proxy.target, call, resume=PATIENT),
+                        )
                         for call in CALLS
                         for kind in KINDS
                     ]

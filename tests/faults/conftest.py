@@ -14,12 +14,17 @@ from userstream_testing.mysql_server import PrivateServer
 _report = FaultReport()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the account; write it into docs/reliability.md when USERSTREAM_WRITE_RELIABILITY is set."""
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Print the account; write that of a whole long run into docs/reliability.md if it is asked for."""
     if _report.lines:
         terminalreporter.write_line(f"\n{_report.table()}\n")
     if os.environ.get("USERSTREAM_WRITE_RELIABILITY"):
-        _report.write()
+        if exitstatus or config.option.markexpr or config.option.keyword:
+            terminalreporter.write_line("docs/reliability.md: not written, not a whole long run")
+        else:
+            _report.write()
 
 
 @pytest.fixture
@@ -48,6 +53,13 @@ def small_url(mysql_url: str) -> Iterator[str]:
 def large_url(mysql_url: str) -> Iterator[str]:
     """Yield a database with 60,000 users."""
     with table_of(mysql_url, 60_000) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def huge_url(mysql_url: str) -> Iterator[str]:
+    """Yield a database with 400,000 users; it takes a while to fill."""
+    with table_of(mysql_url, 400_000) as url:
         yield url
 
 

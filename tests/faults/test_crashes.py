@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from userstream_testing.calls import stub_for
 from userstream_testing.client_runs import KINDS, PATIENT, Outcome, read_users, verified
 from userstream_testing.fault_report import FaultReport
 from userstream_testing.mysql_server import PrivateServer, free_port
+from userstream_testing.processlist import running
 from userstream_testing.server_process import ServerProcess
 
 FEW, MANY = pytest.param(3), pytest.param(50, marks=pytest.mark.long)
@@ -56,6 +58,12 @@ def reading(background: ThreadPoolExecutor, target: str, kind: str) -> "Future[O
     return background.submit(read_users, kind, target, resume=PATIENT, max_users_per_message=1)
 
 
+def resumed(outcomes: "list[Future[Outcome]]") -> bool:
+    """Say whether any of some streams was hit between its first and its last message."""
+    receipts = [outcome.result().receipt for outcome in outcomes]
+    return any(receipt is not None and receipt.resumed_count for receipt in receipts)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("rounds", [FEW, MANY])
 def test_the_server_is_killed(
@@ -66,7 +74,7 @@ def test_the_server_is_killed(
     rounds: int,
 ) -> None:
     """SIGKILL at a random moment, then a new server on the port: every client gets everyone once, verified."""
-    rng, port, expected = random.Random(rounds), free_port(), ids_of(mortal_url)
+    rng, port, expected, hits = random.Random(rounds), free_port(), ids_of(mortal_url), 0
     server = start(mortal_url, tmp_path, LISTEN=f"127.0.0.1:{port}")
     for _ in range(rounds):
         with faults.round("3 SIGKILL of the server, restarted"):
@@ -76,6 +84,8 @@ def test_the_server_is_killed(
             server = start(mortal_url, tmp_path, LISTEN=f"127.0.0.1:{port}")
 
             assert all(verified(outcome.result(60), expected) for outcome in outcomes)
+        hits += resumed(outcomes)
+    assert hits >= rounds / 3, "too few kills fell into a stream"
     assert server.terminate() == 0
 
 
@@ -90,7 +100,7 @@ def test_mysql_is_killed(
     rounds: int,
 ) -> None:
     """SIGKILL of MySQL at a random moment, then its restart: every client gets everyone once, verified."""
-    rng, expected = random.Random(rounds), ids_of(mortal_url)
+    rng, expected, hits = random.Random(rounds), ids_of(mortal_url), 0
     # Small chunks, so that the scan needs the database all along.
     with start(mortal_url, tmp_path, CHUNK_ROWS_MAX=250) as server:
         for _ in range(rounds):
@@ -100,6 +110,8 @@ def test_mysql_is_killed(
                 mortal_mysql.restart()
 
                 assert all(verified(outcome.result(90), expected) for outcome in outcomes)
+            hits += resumed(outcomes)
+        assert hits >= rounds / 3, "too few kills fell into a stream"
         assert server.terminate() == 0
 
 
@@ -111,25 +123,41 @@ def health_of(port: int) -> int:
         return int(answer.status)
 
 
-def test_mysql_comes_after_the_server(
-    mortal_mysql: PrivateServer, mortal_url: str, tmp_path: Path, faults: FaultReport
-) -> None:
-    """A server started before its database says NOT_SERVING, and serves when that is there, without a restart."""
-    expected = ids_of(mortal_url)
-    serving = health_pb2.HealthCheckResponse.SERVING
-    mortal_mysql.kill()
-    try:
-        with start(mortal_url, tmp_path, HEALTH_POLL_SECONDS=0.2) as server:
-            assert health_of(server.port) == health_pb2.HealthCheckResponse.NOT_SERVING
-            with faults.round("8 database down at start, back later"):
-                mortal_mysql.start()
-                until(lambda: health_of(server.port) == serving)
+def is_serving(server: ServerProcess) -> bool:
+    return health_of(server.port) == int(health_pb2.HealthCheckResponse.SERVING)
 
-                assert verified(read_users("sync", server.target), expected)
-            assert server.terminate() == 0
-    finally:
-        if mortal_mysql._process is None:
-            mortal_mysql.start()
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
+def test_mysql_comes_after_the_server(
+    mortal_mysql: PrivateServer,
+    mortal_url: str,
+    tmp_path: Path,
+    faults: FaultReport,
+    background: ThreadPoolExecutor,
+    rounds: int,
+) -> None:
+    """A server started before its database says NOT_SERVING, and serves when that is there, without a restart.
+
+    Callers who were there before the database are served then, too.
+    """
+    expected = ids_of(mortal_url)
+    for _ in range(rounds):
+        mortal_mysql.kill()
+        try:
+            with start(mortal_url, tmp_path, HEALTH_POLL_SECONDS=0.2) as server:
+                assert health_of(server.port) == health_pb2.HealthCheckResponse.NOT_SERVING
+                assert _plain(server.target) == "UNAVAILABLE"
+                outcomes = [reading(background, server.target, kind) for kind in KINDS]
+                with faults.round("8 database down at start, back later"):
+                    mortal_mysql.start()
+                    until(partial(is_serving, server))
+
+                    assert all(verified(outcome.result(60), expected) for outcome in outcomes)
+                assert server.terminate() == 0
+        finally:
+            if mortal_mysql._process is None:
+                mortal_mysql.start()
 
 
 def has_logged(server: ServerProcess, calls: int) -> bool:
@@ -140,40 +168,70 @@ _READER = """
 import sys
 from userstream_client import UserStreamClient
 with UserStreamClient(sys.argv[1]) as client:
-    for user in client.stream_users(max_users_per_message=1):
-        print(user.user_id, flush=True)
-        sys.stdin.read()
+    users = client.stream_users(max_users_per_message=1)
+    print(next(users).user_id, flush=True)
+    sys.stdin.read()
+    count = 1 + len(list(users))
+    print(count, users.receipt.user_count, users.receipt.resumed_count)
 """
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.long)]
-)
-def test_a_client_dies_or_freezes(
-    large_url: str, tmp_path: Path, faults: FaultReport, number: signal.Signals
-) -> None:
-    """Its call ends by itself, and its thread serves others."""
-    with start(large_url, tmp_path, SEND_TIMEOUT_SECONDS=2) as server:
+@contextmanager
+def stalled_reader(server: ServerProcess) -> Iterator["subprocess.Popen[str]"]:
+    """Yield a client that has taken one user, and takes the others when its stdin is closed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _READER, server.target],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as client:
+        try:
+            assert client.stdout is not None
+            assert client.stdout.readline()
+            yield client
+        finally:
+            client.kill()
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
+def test_a_client_dies(large_url: str, tmp_path: Path, faults: FaultReport, rounds: int) -> None:
+    """Its call ends by itself, its thread serves others, and no query or connection of it is left."""
+    with start(large_url, tmp_path) as server:
         read_users("sync", server.target)
         threads = psutil.Process(server.process.pid).num_threads()
-        with subprocess.Popen(
-            [sys.executable, "-c", _READER, server.target],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        ) as client:
-            try:
-                assert client.stdout is not None
-                assert client.stdout.readline()
+        for _ in range(rounds):
+            with stalled_reader(server) as client:
                 done = len(server.events("call")) + 1
-                with faults.round(f"10 client gets {number.name}"):
-                    os.kill(client.pid, number)
-                    # A frozen one's system still takes what its buffers hold; TCP's own limit of 20 s
-                    # then ends the connection, and with it the wait in which the thread is.
+                with faults.round("10 client gets SIGKILL"):
+                    client.kill()
                     until(partial(has_logged, server, done))
-            finally:
-                client.kill()
+        assert not running(large_url)
         assert psutil.Process(server.process.pid).num_threads() <= threads + 8
         assert verified(read_users("sync", server.target), ids_of(large_url))
+        assert server.terminate() == 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_client_freezes_and_wakes(large_url: str, tmp_path: Path, faults: FaultReport) -> None:
+    """A frozen client's call ends by itself and holds no connection; once it wakes up it goes on to the whole."""
+    with start(large_url, tmp_path, SEND_TIMEOUT_SECONDS=2) as server:
+        for _ in range(2):
+            with stalled_reader(server) as client:
+                done = len(server.events("call")) + 1
+                with faults.round("10 client gets SIGSTOP, its call ends"):
+                    os.kill(client.pid, signal.SIGSTOP)
+                    # Its system still takes what its buffers hold; TCP's own limit of 20 s then ends
+                    # the connection, and with it the wait in which the thread is.
+                    until(partial(has_logged, server, done), within_seconds=40)
+                assert not running(large_url)
+                with faults.round("10 client gets SIGCONT, and goes on to the whole"):
+                    os.kill(client.pid, signal.SIGCONT)
+                    out, _ = client.communicate(timeout=60)
+                    count, said, resumed = map(int, out.split())
+
+                    assert (60_000, 60_000) == (count, said)
+                assert resumed >= 1
         assert server.terminate() == 0
 
 

@@ -14,9 +14,11 @@ import grpc
 import mysql.connector
 import pytest
 from userstream.v1 import user_service_pb2 as pb
+from userstream_server.db.url import DatabaseUrl
 from userstream_testing.admin import admin_connection, execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.client_runs import KINDS, PATIENT, read_users, verified
+from userstream_testing.fault_proxy import FaultProxy, Plan
 from userstream_testing.fault_report import FaultReport
 from userstream_testing.processlist import RUNNING, locked_table, until_running
 from userstream_testing.server_process import ServerProcess, serving
@@ -145,33 +147,30 @@ def test_time_limit_mid_stream(
 
 
 @pytest.mark.long
-def test_net_write_timeout(mysql_url: str, tmp_path: Path, faults: FaultReport) -> None:
-    """MySQL gives up on a server that is frozen mid-query; the stream ends UNAVAILABLE and is resumed."""
-    from userstream_server.db.seed import seed_synthetic
-    from userstream_server.db.url import DatabaseUrl
-
-    url = f"{mysql_url}/userstream_faults_frozen"
-    seed_synthetic(DatabaseUrl.parse(url), 400_000)
-    expected = [row[0] for row in execute(url, "SELECT user_id FROM user_data ORDER BY user_id")]
+@pytest.mark.timeout(300)
+def test_net_write_timeout(huge_url: str, tmp_path: Path, faults: FaultReport) -> None:
+    """MySQL gives up on a server that is frozen mid-query: UNAVAILABLE behind an exact prefix, and resumed."""
+    expected = [row[0] for row in execute(huge_url, "SELECT user_id FROM user_data ORDER BY 1")]
     settings = {"NET_WRITE_TIMEOUT_SECONDS": 1, "CHUNK_ROWS_MAX": 400_000}
-    with serving(url, tmp_path, **settings) as server, ThreadPoolExecutor(1) as background:
-        resumed = 0
+    resumed = 0
+    with serving(huge_url, tmp_path, **settings) as server, ThreadPoolExecutor(1) as background:
         for _ in range(5):
             with faults.round("4 server frozen over net_write_timeout, resumed"):
                 outcome = background.submit(read_users, "sync", server.target, resume=PATIENT)
-                _freeze_in_query(url, server)
+                _freeze_in_query(huge_url, server)
 
                 assert verified(outcome.result(60), expected)
-                receipt = outcome.result().receipt
-                assert receipt is not None
-                resumed += receipt.resumed_count
-        # Now and then the query was over before its server froze.
-        assert resumed >= 3
-        code, got = _freeze_and_read(url, server)
-        assert code is grpc.StatusCode.UNAVAILABLE
-        assert expected[: len(got)] == got
-        assert len(got) < len(expected)
-    execute(mysql_url, "DROP DATABASE userstream_faults_frozen")
+            receipt = outcome.result().receipt
+            assert receipt is not None
+            resumed += receipt.resumed_count
+        with faults.round("4 server frozen over net_write_timeout, not resumed"):
+            code, got = _freeze_and_read(huge_url, server)
+
+            assert code is grpc.StatusCode.UNAVAILABLE
+            assert expected[: len(got)] == got
+            assert len(got) < len(expected)
+    # Now and then a query was over before its server froze.
+    assert resumed >= 3
 
 
 def _freeze_and_read(url: str, server: ServerProcess) -> tuple[grpc.StatusCode, list[str]]:
@@ -196,6 +195,26 @@ def _freeze_in_query(url: str, server: ServerProcess) -> None:
     os.kill(server.process.pid, signal.SIGSTOP)
     time.sleep(3)
     os.kill(server.process.pid, signal.SIGCONT)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_connection_to_the_database_hangs(
+    large_url: str, tmp_path: Path, faults: FaultReport, user_ids: list[str], kind: str
+) -> None:
+    """The server gives it up 10 s after the query's own limit; its place in the pool is free then; all is resumed."""
+    ((host, port),) = DatabaseUrl.parse(large_url).hosts
+    with FaultProxy(port) as proxy:
+        url = large_url.replace(f"{host}:{port}", proxy.target)
+        settings = {"QUERY_TIMEOUT_SECONDS": 1, "POOL_SIZE": 2, "SNAPSHOT_VIEWS_MAX": 1}
+        with serving(url, tmp_path, **settings) as server:
+            proxy.plans.extend(Plan(hang_after=300_000) for _ in range(2))
+            with faults.round("5 connection to the database hangs"):
+                outcome = read_users(kind, server.target, resume=PATIENT)
+
+                assert verified(outcome, user_ids), outcome.error
+            assert len(proxy.passed) > 2
+            assert verified(read_users(kind, server.target), user_ids)
 
 
 def test_no_connection_left(small_url: str, tmp_path: Path, faults: FaultReport) -> None:

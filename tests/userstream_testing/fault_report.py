@@ -12,7 +12,8 @@ from userstream_testing.repository import ROOT
 __all__ = ["FaultReport"]
 
 _PAGE = ROOT / "docs/reliability.md"
-_BEGIN, _END = "<!-- begin faults: scripts/test -->", "<!-- end faults: scripts/test -->"
+_RUN = "scripts/test --long tests/faults"
+_BEGIN, _END = f"<!-- begin faults: {_RUN} -->", f"<!-- end faults: {_RUN} -->"
 
 
 @dataclass

@@ -72,7 +72,7 @@ def mortal_mysql() -> Iterator[PrivateServer]:
 
 @pytest.fixture(scope="session")
 def mortal_url(mortal_mysql: PrivateServer) -> str:
-    """Return a database with 2,000 users on the MySQL that may be killed."""
+    """Return a database with 20,000 users on the MySQL that may be killed."""
     url = f"{mortal_mysql.url}/userstream_faults"
-    seed_synthetic(DatabaseUrl.parse(url), 2_000)
+    seed_synthetic(DatabaseUrl.parse(url), 20_000)
     return url

@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +25,7 @@ from userstream_testing.mysql_server import PrivateServer, free_port
 from userstream_testing.processlist import running
 from userstream_testing.server_process import ServerProcess
 
+PER_MESSAGE = 10
 FEW, MANY = pytest.param(3), pytest.param(50, marks=pytest.mark.long)
 
 
@@ -54,8 +54,20 @@ def background() -> Iterator[ThreadPoolExecutor]:
 
 
 def reading(background: ThreadPoolExecutor, target: str, kind: str) -> "Future[Outcome]":
-    """Read everybody, a user a message, in the background."""
-    return background.submit(read_users, kind, target, resume=PATIENT, max_users_per_message=1)
+    """Read everybody, in many messages, in the background."""
+    return background.submit(
+        read_users, kind, target, resume=PATIENT, max_users_per_message=PER_MESSAGE
+    )
+
+
+def failed(outcomes: "list[Future[Outcome]]", expected: list[str]) -> list[object]:
+    """Return what ended those streams that did not bring everyone, verified."""
+    seen = [outcome.result(90) for outcome in outcomes]
+    return [
+        (repr(o.error), o.error and (o.error.code, o.error.reason), len(o.users), o.receipt)
+        for o in seen
+        if not verified(o, expected)
+    ]
 
 
 def resumed(outcomes: "list[Future[Outcome]]") -> bool:
@@ -83,9 +95,9 @@ def test_the_server_is_killed(
             server.kill()
             server = start(mortal_url, tmp_path, LISTEN=f"127.0.0.1:{port}")
 
-            assert all(verified(outcome.result(60), expected) for outcome in outcomes)
+            assert [] == failed(outcomes, expected)
         hits += resumed(outcomes)
-    assert hits >= rounds / 3, "too few kills fell into a stream"
+    assert hits >= rounds / 2, "too few kills fell into a stream"
     assert server.terminate() == 0
 
 
@@ -109,9 +121,9 @@ def test_mysql_is_killed(
                 time.sleep(rng.uniform(0.0, 0.8))
                 mortal_mysql.restart()
 
-                assert all(verified(outcome.result(90), expected) for outcome in outcomes)
+                assert [] == failed(outcomes, expected)
             hits += resumed(outcomes)
-        assert hits >= rounds / 3, "too few kills fell into a stream"
+        assert hits >= rounds / 2, "too few kills fell into a stream"
         assert server.terminate() == 0
 
 
@@ -153,7 +165,7 @@ def test_mysql_comes_after_the_server(
                     mortal_mysql.start()
                     until(partial(is_serving, server))
 
-                    assert all(verified(outcome.result(60), expected) for outcome in outcomes)
+                    assert [] == failed(outcomes, expected)
                 assert server.terminate() == 0
         finally:
             if mortal_mysql._process is None:
@@ -254,14 +266,15 @@ def test_sigterm_under_load(
             both = f"{leaving.target},{staying.target}"
             outcomes = [reading(background, both, kind) for kind in KINDS * 3]
             plain = [background.submit(_plain, leaving.target) for _ in range(4)]
-            until(lambda: leaving.events("call") or threading.active_count() > 8)
-            time.sleep(0.3)
+            time.sleep(0.5)
             begin = time.monotonic()
             assert leaving.terminate() == 0
             assert time.monotonic() - begin < grace + 1
 
-            assert all(verified(outcome.result(60), expected) for outcome in outcomes)
-            assert {p.result(60) for p in plain} <= {"OK", "UNAVAILABLE"}
+            assert [] == failed(outcomes, expected)
+            ends = {p.result(60) for p in plain}
+            assert ends <= {"OK", "UNAVAILABLE"}
+            assert resumed(outcomes) or "UNAVAILABLE" in ends, "all were over before"
 
 
 def _plain(target: str) -> str:
@@ -269,7 +282,9 @@ def _plain(target: str) -> str:
     from userstream.v1 import user_service_pb2 as pb
 
     with stub_for(target) as stub:
-        call: Any = stub.StreamUsers(pb.StreamUsersRequest(max_users_per_message=1), timeout=60)
+        call: Any = stub.StreamUsers(
+            pb.StreamUsersRequest(max_users_per_message=PER_MESSAGE), timeout=60
+        )
         try:
             for _ in call:
                 time.sleep(0.001)

@@ -45,7 +45,12 @@ class Outcome:
 
 
 def read_users(
-    kind: str, target: str, *, method: str = "stream_users", most: int = 0, **options: Any
+    kind: str,
+    target: str,
+    *,
+    method: str = "stream_users",
+    most: int = 0,
+    **options: Any,
 ) -> Outcome:
     """Read a stream to its end or its error, or leave it after so many of its items.
 
@@ -64,7 +69,11 @@ def read_users(
 
 
 def _read(
-    target: str, method: str, most: int, client: dict[str, Any], call: dict[str, Any]
+    target: str,
+    method: str,
+    most: int,
+    client: dict[str, Any],
+    call: dict[str, Any],
 ) -> Outcome:
     users: list[User] = []
     error = None
@@ -81,7 +90,11 @@ def _read(
 
 
 async def _read_async(
-    target: str, method: str, most: int, client: dict[str, Any], call: dict[str, Any]
+    target: str,
+    method: str,
+    most: int,
+    client: dict[str, Any],
+    call: dict[str, Any],
 ) -> Outcome:
     users: list[User] = []
     error = None

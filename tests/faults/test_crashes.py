@@ -1,20 +1,15 @@
-"""Faults 3, 8, 10 and 11: processes that die, freeze, come late or are told to stop."""
+"""Faults 3, 8 and 11: servers and databases that die, come late or are told to stop."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
-import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream_testing.admin import execute
@@ -22,7 +17,6 @@ from userstream_testing.calls import stub_for
 from userstream_testing.client_runs import KINDS, PATIENT, Outcome, read_users, verified
 from userstream_testing.fault_report import FaultReport
 from userstream_testing.mysql_server import PrivateServer, free_port
-from userstream_testing.processlist import running
 from userstream_testing.server_process import ServerProcess
 
 PER_MESSAGE = 10
@@ -60,6 +54,14 @@ def reading(background: ThreadPoolExecutor, target: str, kind: str) -> "Future[O
     )
 
 
+def undisturbed_seconds(background: ThreadPoolExecutor, target: str) -> float:
+    """Return how long both clients take where nothing happens to them: the moments to try lie in there."""
+    begin = time.monotonic()
+    for outcome in [reading(background, target, kind) for kind in KINDS]:
+        outcome.result(60)
+    return time.monotonic() - begin
+
+
 def failed(outcomes: "list[Future[Outcome]]", expected: list[str]) -> list[object]:
     """Return what ended those streams that did not bring everyone, verified."""
     seen = [outcome.result(90) for outcome in outcomes]
@@ -87,18 +89,24 @@ def test_the_server_is_killed(
 ) -> None:
     """SIGKILL at a random moment, then a new server on the port: every client gets everyone once, verified."""
     rng, port, expected, hits = random.Random(rounds), free_port(), ids_of(mortal_url), 0
-    server = start(mortal_url, tmp_path, LISTEN=f"127.0.0.1:{port}")
-    for _ in range(rounds):
-        with faults.round("3 SIGKILL of the server, restarted"):
-            outcomes = [reading(background, server.target, kind) for kind in KINDS]
-            time.sleep(rng.uniform(0.0, 0.8))
-            server.kill()
-            server = start(mortal_url, tmp_path, LISTEN=f"127.0.0.1:{port}")
+    with ExitStack() as stack:
 
-            assert [] == failed(outcomes, expected)
-        hits += resumed(outcomes)
-    assert hits >= rounds / 2, "too few kills fell into a stream"
-    assert server.terminate() == 0
+        def begin() -> ServerProcess:
+            return stack.enter_context(start(mortal_url, tmp_path, LISTEN=f"127.0.0.1:{port}"))
+
+        server = begin()
+        span_seconds = undisturbed_seconds(background, server.target)
+        for _ in range(rounds):
+            with faults.round("3 SIGKILL of the server, restarted"):
+                outcomes = [reading(background, server.target, kind) for kind in KINDS]
+                time.sleep(rng.uniform(0.0, span_seconds))
+                server.kill()
+                server = begin()
+
+                assert [] == failed(outcomes, expected)
+            hits += resumed(outcomes)
+        assert server.terminate() == 0
+    assert hits >= rounds // 4, "too few kills fell into a stream"
 
 
 @pytest.mark.timeout(900)
@@ -115,16 +123,17 @@ def test_mysql_is_killed(
     rng, expected, hits = random.Random(rounds), ids_of(mortal_url), 0
     # Small chunks, so that the scan needs the database all along.
     with start(mortal_url, tmp_path, CHUNK_ROWS_MAX=250) as server:
+        span_seconds = undisturbed_seconds(background, server.target)
         for _ in range(rounds):
             with faults.round("3 SIGKILL of MySQL, restarted"):
                 outcomes = [reading(background, server.target, kind) for kind in KINDS]
-                time.sleep(rng.uniform(0.0, 0.8))
+                time.sleep(rng.uniform(0.0, span_seconds))
                 mortal_mysql.restart()
 
                 assert [] == failed(outcomes, expected)
             hits += resumed(outcomes)
-        assert hits >= rounds / 2, "too few kills fell into a stream"
         assert server.terminate() == 0
+    assert hits >= rounds // 4, "too few kills fell into a stream"
 
 
 def health_of(port: int) -> int:
@@ -170,81 +179,6 @@ def test_mysql_comes_after_the_server(
         finally:
             if mortal_mysql._process is None:
                 mortal_mysql.start()
-
-
-def has_logged(server: ServerProcess, calls: int) -> bool:
-    return len(server.events("call")) >= calls
-
-
-_READER = """
-import sys
-from userstream_client import UserStreamClient
-with UserStreamClient(sys.argv[1]) as client:
-    users = client.stream_users(max_users_per_message=1)
-    print(next(users).user_id, flush=True)
-    sys.stdin.read()
-    count = 1 + len(list(users))
-    print(count, users.receipt.user_count, users.receipt.resumed_count)
-"""
-
-
-@contextmanager
-def stalled_reader(server: ServerProcess) -> Iterator["subprocess.Popen[str]"]:
-    """Yield a client that has taken one user, and takes the others when its stdin is closed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _READER, server.target],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as client:
-        try:
-            assert client.stdout is not None
-            assert client.stdout.readline()
-            yield client
-        finally:
-            client.kill()
-
-
-@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
-def test_a_client_dies(large_url: str, tmp_path: Path, faults: FaultReport, rounds: int) -> None:
-    """Its call ends by itself, its thread serves others, and no query or connection of it is left."""
-    with start(large_url, tmp_path) as server:
-        read_users("sync", server.target)
-        threads = psutil.Process(server.process.pid).num_threads()
-        for _ in range(rounds):
-            with stalled_reader(server) as client:
-                done = len(server.events("call")) + 1
-                with faults.round("10 client gets SIGKILL"):
-                    client.kill()
-                    until(partial(has_logged, server, done))
-        assert not running(large_url)
-        assert psutil.Process(server.process.pid).num_threads() <= threads + 8
-        assert verified(read_users("sync", server.target), ids_of(large_url))
-        assert server.terminate() == 0
-
-
-@pytest.mark.long
-@pytest.mark.timeout(300)
-def test_a_client_freezes_and_wakes(large_url: str, tmp_path: Path, faults: FaultReport) -> None:
-    """A frozen client's call ends by itself and holds no connection; once it wakes up it goes on to the whole."""
-    with start(large_url, tmp_path, SEND_TIMEOUT_SECONDS=2) as server:
-        for _ in range(2):
-            with stalled_reader(server) as client:
-                done = len(server.events("call")) + 1
-                with faults.round("10 client gets SIGSTOP, its call ends"):
-                    os.kill(client.pid, signal.SIGSTOP)
-                    # Its system still takes what its buffers hold; TCP's own limit of 20 s then ends
-                    # the connection, and with it the wait in which the thread is.
-                    until(partial(has_logged, server, done), within_seconds=40)
-                assert not running(large_url)
-                with faults.round("10 client gets SIGCONT, and goes on to the whole"):
-                    os.kill(client.pid, signal.SIGCONT)
-                    out, _ = client.communicate(timeout=60)
-                    count, said, resumed = map(int, out.split())
-
-                    assert (60_000, 60_000) == (count, said)
-                assert resumed >= 1
-        assert server.terminate() == 0
 
 
 @pytest.mark.parametrize("rounds", [pytest.param(1), pytest.param(10, marks=pytest.mark.long)])

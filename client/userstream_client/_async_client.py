@@ -1,5 +1,6 @@
 """The asyncio client: `_client` with awaits."""
 
+import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
@@ -79,6 +80,9 @@ class AsyncUserStreamClient:
         )
         self._channels: list[grpc.aio.Channel] = []
         self._closed = False
+        # Calls share what they learn of the target.
+        policy, limit_seconds = self._connection.resume, self._connection.timeout_seconds
+        self._attempts = partial(Attempts, policy, limit_seconds, met=threading.Event())
         self._connect()
 
     async def __aenter__(self) -> Self:
@@ -294,6 +298,3 @@ class AsyncUserStreamClient:
         """Use a new connection from now on; calls on others go on there."""
         self._channels.append(open_aio_channel(self._connection))
         self._stub = user_service_pb2_grpc.UserServiceStub(self._channels[-1])
-
-    def _attempts(self) -> Attempts:
-        return Attempts(self._connection.resume, self._connection.timeout_seconds)

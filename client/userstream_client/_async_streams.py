@@ -66,9 +66,12 @@ async def answer(request: object, method: Method, attempts: Attempts) -> Any:
     """
     while True:
         try:
-            return await method(request, timeout=attempts.remaining_seconds())
+            response = await method(request, timeout=attempts.remaining_seconds())
         except grpc.RpcError as raised:
             failure = error_from_call(raised)
+        else:
+            attempts.progressed()
+            return response
         await asyncio.sleep(attempts.wait_after(failure))
 
 

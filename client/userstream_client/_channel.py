@@ -39,7 +39,8 @@ _OPTIONS: tuple[Option, ...] = (
     ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
     # A client that connects afresh must not get the old connection again.
     ("grpc.use_local_subchannel_pool", 1),
-    # A peer that vanished without a word is noticed after 10 + 5 seconds.
+    # A peer whose system vanished is noticed after 10 + 5 seconds, by TCP's own limit. One whose system still
+    # answers for it only by gRPC's limit of 60 s on pings, which is kept: they wait behind data on slow links.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     # A server that restarts is found again soon; the default backs off to two minutes.

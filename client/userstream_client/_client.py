@@ -1,5 +1,6 @@
 """The sync client."""
 
+import threading
 from collections.abc import Callable, Generator
 from functools import partial
 from types import TracebackType
@@ -79,6 +80,9 @@ class UserStreamClient:
         )
         self._channels: list[grpc.Channel] = []
         self._closed = False
+        # Calls share what they learn of the target.
+        policy, limit_seconds = self._connection.resume, self._connection.timeout_seconds
+        self._attempts = partial(Attempts, policy, limit_seconds, met=threading.Event())
         self._connect()
         self._watchdog = Watchdog(self._connection.attempt_timeout_seconds)
 
@@ -287,6 +291,3 @@ class UserStreamClient:
         """Use a new connection from now on; calls on others go on there."""
         self._channels.append(open_channel(self._connection))
         self._stub = user_service_pb2_grpc.UserServiceStub(self._channels[-1])
-
-    def _attempts(self) -> Attempts:
-        return Attempts(self._connection.resume, self._connection.timeout_seconds)

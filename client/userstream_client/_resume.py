@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _TRANSPORT_WORDS = (
     "connection reset",
     "consumer_stalled",
 )
+_LOST_WORDS = "stream removed"
+"""What gRPC says of a connection that was there and broke; one that never was "failed to connect"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class ResumePolicy:
 
     Attributes:
         attempts: The most attempts in a row that bring nothing; each message begins a new count.
-        first_attempts: The most attempts before anything came at all, when the target may be wrong.
+        first_attempts: The most attempts before anything came from the target at all, when that may be wrong.
         initial_backoff_seconds: The longest first wait.
         max_backoff_seconds: The longest wait.
     """
@@ -86,6 +89,7 @@ class Attempts:
     Args:
         policy: How to go on; None never does.
         timeout_seconds: The limit of the whole call, from now; None for none.
+        met: Set once anything came from the target, also in another call; those of a client share one.
         clock: Seconds that only grow.
         jitter: Draws evenly from 0 to 1.
     """
@@ -95,6 +99,7 @@ class Attempts:
         policy: ResumePolicy | None,
         timeout_seconds: float | None,
         *,
+        met: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -104,7 +109,7 @@ class Attempts:
         self._jitter = jitter
         self._deadline = None if timeout_seconds is None else clock() + timeout_seconds
         self._failed = 0
-        self._most = policy.first_attempts if policy else 1
+        self._met = met or threading.Event()
 
     def remaining_seconds(self) -> float | None:
         """Return what is left of the whole call's limit; None without one."""
@@ -113,7 +118,7 @@ class Attempts:
     def progressed(self) -> None:
         """Begin a new count: the attempt brought something."""
         self._failed = 0
-        self._most = self._policy.attempts if self._policy else 1
+        self._met.set()
 
     def wait_after(self, error: UserStreamError) -> float:
         """Return how many seconds to wait before the next attempt.
@@ -125,12 +130,15 @@ class Attempts:
             UserStreamError: The error itself, when there must be no next attempt.
             DeadlineExceededError: The whole call's limit is over, or would be after the wait.
         """
-        if self._policy is None or not is_transient(error):
+        policy = self._policy
+        if policy is None or not is_transient(error):
             raise error
+        if error.reason not in {"", QUIET} or _LOST_WORDS in error.message.lower():
+            self._met.set()
         self._failed += 1
-        if self._failed >= self._most:
+        if self._failed >= (policy.attempts if self._met.is_set() else policy.first_attempts):
             raise error
-        wait = self._backoff_seconds(self._policy) + (error.retry_after_seconds or 0.0)
+        wait = self._backoff_seconds(policy) + (error.retry_after_seconds or 0.0)
         remaining = self.remaining_seconds()
         if remaining is not None and wait >= remaining:
             raise self._over(error) from error

@@ -84,9 +84,12 @@ def answer(request: object, method: Method, attempts: Attempts) -> Any:
     """
     while True:
         try:
-            return method(request, timeout=attempts.remaining_seconds())
+            response = method(request, timeout=attempts.remaining_seconds())
         except grpc.RpcError as raised:
             failure = error_from_call(raised)
+        else:
+            attempts.progressed()
+            return response
         time.sleep(attempts.wait_after(failure))
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,22 +14,27 @@ import grpc
 import mysql.connector
 import pytest
 from userstream.v1 import user_service_pb2 as pb
+from userstream_server.db.url import DatabaseUrl
 from userstream_testing.admin import admin_connection, execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.client_runs import KINDS, PATIENT, read_users, verified
+from userstream_testing.fault_proxy import FaultProxy, Plan
 from userstream_testing.fault_report import FaultReport
+from userstream_testing.processlist import RUNNING, locked_table, until_running
 from userstream_testing.server_process import ServerProcess, serving
-
-_RUNNING = (
-    "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE"
-    " '%FROM user_data%' AND info NOT LIKE '%processlist%'"
-)
 
 
 @pytest.fixture(scope="module")
 def user_ids(large_url: str) -> list[str]:
     """Return the large table's user_ids in order."""
     return [row[0] for row in execute(large_url, "SELECT user_id FROM user_data ORDER BY user_id")]
+
+
+@pytest.fixture(scope="module")
+def server(large_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Yield a server over 60,000 users."""
+    with serving(large_url, tmp_path_factory.mktemp("database")) as process:
+        yield process
 
 
 class Killer:
@@ -52,8 +57,8 @@ class Killer:
     def _run(self) -> None:
         with closing(admin_connection(self._url)) as connection, connection.cursor() as cursor:
             while not self._stop.is_set() and self.kills < self._most:
-                cursor.execute(_RUNNING)
-                for (number,) in cursor.fetchall():
+                cursor.execute(RUNNING)
+                for number, _ in cursor.fetchall():
                     try:
                         cursor.execute(f"{self._what} {number}")
                         self.kills += 1
@@ -78,7 +83,7 @@ def read_raw(target: str) -> tuple[grpc.StatusCode, list[str]]:
 @pytest.mark.parametrize("what", ["KILL QUERY", "KILL CONNECTION"])
 def test_killed_mid_stream(
     large_url: str,
-    tmp_path: Path,
+    server: ServerProcess,
     faults: FaultReport,
     user_ids: list[str],
     what: str,
@@ -86,27 +91,30 @@ def test_killed_mid_stream(
 ) -> None:
     """A killed query ends its stream with an error, and what came before is an exact prefix."""
     statuses: list[grpc.StatusCode] = []
-    with serving(large_url, tmp_path) as server:
-        # On a busy machine a query may end before its killer sees it: until one was hit, more rounds.
-        while len(statuses) < rounds or set(statuses) == {grpc.StatusCode.OK}:
-            with faults.round(f"4 {what} mid-stream"):
-                with Killer(large_url, what, most=1):
-                    status, got = read_raw(server.target)
-                statuses.append(status)
+    # On a busy machine a query may end before its killer sees it: until enough were hit, more rounds.
+    while len(statuses) < rounds or statuses.count(grpc.StatusCode.UNAVAILABLE) < rounds / 2:
+        with faults.round(f"4 {what} mid-stream"):
+            with Killer(large_url, what, most=1):
+                status, got = read_raw(server.target)
+            statuses.append(status)
 
-                assert got == user_ids[: len(got)]
-                assert (status is grpc.StatusCode.OK) == (len(got) == len(user_ids))
-    assert grpc.StatusCode.UNAVAILABLE in statuses
+            assert got == user_ids[: len(got)]
+            assert (status is grpc.StatusCode.OK) == (len(got) == len(user_ids))
     assert set(statuses) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("what", ["KILL QUERY", "KILL CONNECTION"])
 def test_killed_again_and_again(
-    large_url: str, tmp_path: Path, faults: FaultReport, user_ids: list[str], what: str, kind: str
+    large_url: str,
+    server: ServerProcess,
+    faults: FaultReport,
+    user_ids: list[str],
+    what: str,
+    kind: str,
 ) -> None:
     """The client goes on after each kill and ends with a verified whole."""
-    with serving(large_url, tmp_path) as server, faults.round(f"4 {what} five times, resumed"):
+    with faults.round(f"4 {what} five times, resumed"):
         with Killer(large_url, what, most=5) as killer:
             outcome = read_users(kind, server.target, resume=PATIENT)
             while not killer.kills:
@@ -139,29 +147,49 @@ def test_time_limit_mid_stream(
 
 
 @pytest.mark.long
-def test_net_write_timeout(mysql_url: str, tmp_path: Path, faults: FaultReport) -> None:
-    """MySQL gives up on a server that is frozen mid-query; the stream ends UNAVAILABLE and is resumed."""
-    from userstream_server.db.seed import seed_synthetic
-    from userstream_server.db.url import DatabaseUrl
-
-    url = f"{mysql_url}/userstream_faults_frozen"
-    seed_synthetic(DatabaseUrl.parse(url), 400_000)
-    expected = [row[0] for row in execute(url, "SELECT user_id FROM user_data ORDER BY user_id")]
+@pytest.mark.timeout(300)
+def test_net_write_timeout(huge_url: str, tmp_path: Path, faults: FaultReport) -> None:
+    """MySQL gives up on a server that is frozen mid-query: UNAVAILABLE behind an exact prefix, and resumed."""
+    expected = [row[0] for row in execute(huge_url, "SELECT user_id FROM user_data ORDER BY 1")]
     settings = {"NET_WRITE_TIMEOUT_SECONDS": 1, "CHUNK_ROWS_MAX": 400_000}
-    with serving(url, tmp_path, **settings) as server, ThreadPoolExecutor(1) as background:
+    resumed = 0
+    with serving(huge_url, tmp_path, **settings) as server, ThreadPoolExecutor(1) as background:
         for _ in range(5):
             with faults.round("4 server frozen over net_write_timeout, resumed"):
                 outcome = background.submit(read_users, "sync", server.target, resume=PATIENT)
-                _freeze_in_query(url, server)
+                _freeze_in_query(huge_url, server)
+
                 assert verified(outcome.result(60), expected)
-    execute(mysql_url, "DROP DATABASE userstream_faults_frozen")
+            receipt = outcome.result().receipt
+            assert receipt is not None
+            resumed += receipt.resumed_count
+        with faults.round("4 server frozen over net_write_timeout, not resumed"):
+            code, got = _freeze_and_read(huge_url, server)
+
+            assert code is grpc.StatusCode.UNAVAILABLE
+            assert expected[: len(got)] == got
+            assert len(got) < len(expected)
+    # Now and then a query was over before its server froze.
+    assert resumed >= 3
+
+
+def _freeze_and_read(url: str, server: ServerProcess) -> tuple[grpc.StatusCode, list[str]]:
+    """Read without resuming from a server that freezes mid-query, until one reading is hit."""
+    with ThreadPoolExecutor(1) as background:
+        for _ in range(5):
+            reading = background.submit(read_raw, server.target)
+            _freeze_in_query(url, server)
+            code, got = reading.result(60)
+            if code is not grpc.StatusCode.OK:
+                break
+        return code, got
 
 
 def _freeze_in_query(url: str, server: ServerProcess) -> None:
     with closing(admin_connection(url)) as connection, connection.cursor() as cursor:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            cursor.execute(f"{_RUNNING} AND info LIKE '%LIMIT ______'")
+            cursor.execute(f"{RUNNING} AND info LIKE '%LIMIT ______'")
             if cursor.fetchall():
                 break
     os.kill(server.process.pid, signal.SIGSTOP)
@@ -169,13 +197,24 @@ def _freeze_in_query(url: str, server: ServerProcess) -> None:
     os.kill(server.process.pid, signal.SIGCONT)
 
 
-@contextmanager
-def locked_table(url: str) -> Iterator[None]:
-    """Make every query to user_data wait for the block's end."""
-    with closing(admin_connection(url)) as connection, connection.cursor() as cursor:
-        cursor.execute("LOCK TABLES user_data WRITE")
-        yield
-        cursor.execute("UNLOCK TABLES")
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_connection_to_the_database_hangs(
+    large_url: str, tmp_path: Path, faults: FaultReport, user_ids: list[str], kind: str
+) -> None:
+    """The server gives it up 10 s after the query's own limit; its place in the pool is free then; all is resumed."""
+    ((host, port),) = DatabaseUrl.parse(large_url).hosts
+    with FaultProxy(port) as proxy:
+        url = large_url.replace(f"{host}:{port}", proxy.target)
+        settings = {"QUERY_TIMEOUT_SECONDS": 1, "POOL_SIZE": 2, "SNAPSHOT_VIEWS_MAX": 1}
+        with serving(url, tmp_path, **settings) as server:
+            proxy.plans.extend(Plan(hang_after=300_000) for _ in range(2))
+            with faults.round("5 connection to the database hangs"):
+                outcome = read_users(kind, server.target, resume=PATIENT)
+
+                assert verified(outcome, user_ids), outcome.error
+            assert len(proxy.passed) > 2
+            assert verified(read_users(kind, server.target), user_ids)
 
 
 def test_no_connection_left(small_url: str, tmp_path: Path, faults: FaultReport) -> None:
@@ -194,7 +233,7 @@ def test_no_connection_left(small_url: str, tmp_path: Path, faults: FaultReport)
             with faults.round("7 pool exhausted"):
                 with locked_table(small_url):
                     waiting = [background.submit(first_message, stub) for _ in range(2)]
-                    _until_waiting(small_url, 2)
+                    until_running(small_url, 2)
                     begin = time.monotonic()
                     with pytest.raises(grpc.RpcError) as caught:
                         first_message(stub)
@@ -208,59 +247,3 @@ def test_no_connection_left(small_url: str, tmp_path: Path, faults: FaultReport)
                 assert error.retry_seconds is not None
                 assert 0.4 < seconds < 2
                 assert [300, 300] == [call.result(30) for call in waiting]
-
-
-def _until_waiting(url: str, count: int) -> None:
-    deadline = time.monotonic() + 20
-    while len(execute(url, _RUNNING)) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize("calls", [100, pytest.param(1000, marks=pytest.mark.long)])
-def test_cancels_leave_nothing(
-    large_url: str, tmp_path: Path, faults: FaultReport, user_ids: list[str], calls: int
-) -> None:
-    """Calls cancelled after their first message leave threads, connections and memory where they were."""
-    import psutil
-
-    with serving(large_url, tmp_path) as server, stub_for(server.target) as stub:
-        process = psutil.Process(server.process.pid)
-
-        def cancel_after_first() -> None:
-            call = stub.StreamUsers(pb.StreamUsersRequest())
-            next(call)
-            call.cancel()
-
-        for _ in range(50):
-            cancel_after_first()
-        before = (process.num_threads(), process.memory_info().rss)
-        with faults.round(f"4 {calls:,} calls cancelled after the first user: nothing left"):
-            for _ in range(calls):
-                cancel_after_first()
-            _until_idle(large_url)
-
-            assert process.num_threads() <= before[0] + 8
-            assert process.memory_info().rss < before[1] + 16 * 2**20
-        assert read_raw(server.target) == (grpc.StatusCode.OK, user_ids)
-
-
-def _until_idle(url: str) -> None:
-    deadline = time.monotonic() + 10
-    while execute(url, _RUNNING):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def test_a_cancel_reaches_the_database(small_url: str, tmp_path: Path, faults: FaultReport) -> None:
-    """Within a second of a cancel its query is gone from the database, also one that waits for a lock."""
-    with serving(small_url, tmp_path) as server, stub_for(server.target) as stub:
-        for _ in range(5):
-            with locked_table(small_url):
-                call = stub.AverageAge.future(pb.AverageAgeRequest(), timeout=30)
-                _until_waiting(small_url, 1)
-                with faults.round("4 cancel: its query is gone within 1 s"):
-                    call.cancel()
-                    begin = time.monotonic()
-                    _until_idle(small_url)
-                    assert time.monotonic() - begin < 1

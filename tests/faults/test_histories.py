@@ -16,11 +16,14 @@ from uuid import UUID
 
 import pytest
 from userstream.v1 import user_service_pb2 as pb
+from userstream_client import User, UserStreamClient
 from userstream_server.db.rows import UserRow
 from userstream_server.db.seed import seed_users
 from userstream_server.db.url import DatabaseUrl
 from userstream_testing.admin import admin_connection, execute
 from userstream_testing.calls import stub_for
+from userstream_testing.client_runs import PATIENT
+from userstream_testing.fault_proxy import FaultProxy, Plan
 from userstream_testing.fault_report import FaultReport
 from userstream_testing.server_process import ServerProcess, serving
 
@@ -158,9 +161,26 @@ def server(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         yield process
 
 
-def scan(server: ServerProcess, consistency: str) -> tuple[float, float, list[pb.User]]:
+def scan_broken(server: ServerProcess) -> tuple[float, float, list[User]]:
+    """Stream everybody LIVE with our client, over connections that break; the same returned."""
+    with (
+        FaultProxy(server.port) as proxy,
+        UserStreamClient(proxy.target, resume=PATIENT) as client,
+    ):
+        proxy.plans.extend(Plan(cut_after=after) for after in range(9_000, 90_000, 9_000))
+        begin = monotonic()
+        stream = client.stream_users(max_users_per_message=50)
+        users = list(stream)
+        assert stream.receipt is not None
+        assert stream.receipt.resumed_count > 2
+        return begin, monotonic(), users
+
+
+def scan(server: ServerProcess, consistency: str) -> tuple[float, float, list[Any]]:
     """Stream everybody, slowly; return when it began and ended, and the users."""
-    users: list[pb.User] = []
+    if consistency == "LIVE and broken":
+        return scan_broken(server)
+    users: list[Any] = []
     kept = pb.Consistency.Value(f"CONSISTENCY_{consistency}")
     request = pb.StreamUsersRequest(consistency=kept, max_users_per_message=50)
     with stub_for(server.target) as stub:
@@ -174,12 +194,15 @@ def scan(server: ServerProcess, consistency: str) -> tuple[float, float, list[pb
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("rounds", [8, pytest.param(100, marks=pytest.mark.long)])
-@pytest.mark.parametrize("consistency", ["LIVE", "SNAPSHOT"])
+@pytest.mark.parametrize("consistency", ["LIVE", "LIVE and broken", "SNAPSHOT"])
 def test_writers_beside_a_scan(
     url: str, server: ServerProcess, faults: FaultReport, consistency: str, rounds: int
 ) -> None:
-    """Whatever is written meanwhile, a LIVE stream holds what lived throughout, a SNAPSHOT one single state."""
-    check = check_live if consistency == "LIVE" else check_snapshot
+    """Whatever is written meanwhile, a LIVE stream holds what lived throughout, a SNAPSHOT one single state.
+
+    A LIVE stream that was broken and resumed holds to the same.
+    """
+    check = check_snapshot if consistency == "SNAPSHOT" else check_live
     for number in range(rounds):
         start = {i: int(age) for i, age in execute(url, "SELECT user_id, age FROM user_data")}
         with faults.round(f"6 inserts, updates and deletes under a {consistency} scan"):

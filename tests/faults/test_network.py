@@ -12,7 +12,13 @@ from userstream_testing.fault_proxy import FaultProxy, Plan
 from userstream_testing.fault_report import FaultReport
 from userstream_testing.server_process import ServerProcess
 
-SMALL = pb.StreamUsersRequest(limit=12, max_users_per_message=3)
+EVERYONE = pb.UserFilter(age_over=-1)
+# Twelve users in four messages each.
+SMALL: dict[str, Any] = {
+    "StreamUsers": pb.StreamUsersRequest(limit=12, max_users_per_message=3),
+    "BatchUsers": pb.BatchUsersRequest(limit=12, batch_size=3, filter=EVERYONE),
+    "Paginate": pb.PaginateRequest(page_size=3, page_limit=4),
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +42,13 @@ def user_ids(server: ServerProcess) -> list[str]:
     return [user.user_id for user in read_users("sync", server.target).users]
 
 
-def read_raw(target: str) -> tuple[grpc.StatusCode, list[str]]:
+def read_raw(target: str, name: str) -> tuple[grpc.StatusCode, list[str]]:
     """Read the small stream with no client of ours; return its status and what came."""
     got: list[str] = []
     # A connection of this call's own, given up at once when it breaks.
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
     with grpc.insecure_channel(target, options=options) as channel:
-        call: Any = UserServiceStub(channel).StreamUsers(SMALL, timeout=20)
+        call: Any = getattr(UserServiceStub(channel), name)(SMALL[name], timeout=20)
         try:
             for message in call:
                 got += [user.user_id for user in message.users]
@@ -51,23 +57,31 @@ def read_raw(target: str) -> tuple[grpc.StatusCode, list[str]]:
         return grpc.StatusCode.OK, got
 
 
-@pytest.mark.parametrize("step", [31, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("StreamUsers", 31),
+        *(pytest.param(name, 1, marks=pytest.mark.long) for name in SMALL),
+    ],
+)
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_cut_after_every_byte(
     proxy: FaultProxy,
     faults: FaultReport,
     user_ids: list[str],
+    name: str,
     step: int,
     reset: bool,  # noqa: FBT001
 ) -> None:
     """Wherever the connection is cut, the caller never sees OK with users missing, and never a user twice."""
-    assert read_raw(proxy.target) == (grpc.StatusCode.OK, user_ids[:12])
+    assert read_raw(proxy.target, name) == (grpc.StatusCode.OK, user_ids[:12])
     whole = proxy.passed[0]
     complete = 0
     for after in range(1, whole + 1, step):
         proxy.plans.append(Plan(cut_after=after, reset=reset))
-        with faults.round(f"2 connection {'reset' if reset else 'cut'} after every byte"):
-            code, got = read_raw(proxy.target)
+        with faults.round(f"2 {name} {'reset' if reset else 'cut'} after every byte"):
+            code, got = read_raw(proxy.target, name)
 
             assert got == user_ids[: len(got)]
             assert (code is grpc.StatusCode.OK) <= (len(got) == 12)

@@ -11,7 +11,7 @@ from userstream_client import UserStreamClient
 from userstream_server.db.rows import UserRow
 from userstream_server.db.seed import seed_users
 from userstream_server.db.url import DatabaseUrl
-from userstream_testing.client_runs import PATIENT, read_users, verified
+from userstream_testing.client_runs import KINDS, PATIENT, read_users, verified
 from userstream_testing.fault_proxy import FaultProxy, Plan
 from userstream_testing.fault_report import FaultReport
 from userstream_testing.server_process import serving
@@ -47,18 +47,18 @@ def test_partitions_add_up(
     ):
         parts = client.partitions(8)
         assert len(parts) == 8
-        proxy.plans.extend(Plan(cut_after=_rng.randrange(3_000, 60_000)) for _ in range(24))
+        proxy.plans.extend(Plan(cut_after=_rng.randrange(3_000, 30_000)) for _ in range(24))
         shuffled = _rng.sample(parts, 8)
         outcomes = [
             callers.submit(
                 read_users,
-                "sync",
+                KINDS[number % 2],
                 proxy.target,
                 resume=PATIENT,
                 partition=part.partition,
                 max_users_per_message=11,
             )
-            for part in shuffled
+            for number, part in enumerate(shuffled)
         ]
         found = {}
         for part, outcome in zip(shuffled, outcomes, strict=True):
@@ -66,6 +66,8 @@ def test_partitions_add_up(
             assert verified(outcome.result(), users)
             assert ROWS / 16 < len(users) < ROWS / 4
             found[part.partition] = users
+        receipts = [outcome.result().receipt for outcome in outcomes]
+        assert sum(receipt.resumed_count for receipt in receipts if receipt) >= 8
         in_order = [user_id for part in parts for user_id in found[part.partition]]
 
         assert ids == in_order

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from userstream.v1 import user_service_pb2 as pb
 from userstream_client import (
     CallCancelledError,
     DeadlineExceededError,
@@ -70,6 +71,19 @@ def test_retry_after_some_rows(kind: str, failure: Fail, method: str) -> None:
     assert ["", "after:4"] == [call.request.resume_token for call in server.calls]
 
 
+@pytest.mark.parametrize("method", ["stream_users", "batch_users"])
+def test_retry_paused_scan(kind: str, method: str) -> None:
+    """A message that brings no user but a token moves the scan on; the next attempt begins there."""
+    response = pb.StreamUsersResponse if method == "stream_users" else pb.BatchUsersResponse
+    first, *rest = messages_of(USERS, response=response)
+    pause = response(resume_token="further", progress=pb.StreamProgress(users_sent=2))
+    with ScriptedServer([first, pause, AWAY], rest) as server:
+        seen = read_users(kind, server.target, method=method)
+
+    assert (IDS, None) == (ids(seen.users), seen.error)
+    assert ["", "further"] == [call.request.resume_token for call in server.calls]
+
+
 def test_retry_before_the_first_row(kind: str) -> None:
     """A server that is away at first is asked again, from the start."""
     with ScriptedServer([AWAY], [AWAY], scan_script(USERS)) as server:
@@ -98,14 +112,31 @@ def test_failure_after_the_receipt_is_no_failure(kind: str) -> None:
     assert (IDS, None, 1) == (ids(seen.users), seen.error, len(server.calls))
 
 
-def test_no_call_when_nothing_remains_of_the_limit(kind: str) -> None:
+@pytest.mark.parametrize("method", ["stream_users", "batch_users"])
+def test_no_call_when_nothing_remains_of_the_limit(kind: str, method: str) -> None:
     """An attempt that broke after the limit's last user ends the stream: no further call is made."""
-    with ScriptedServer([*messages_of(USERS, receipt=False), AWAY]) as server:
-        seen = read_users(kind, server.target, limit=7)
+    response = pb.StreamUsersResponse if method == "stream_users" else pb.BatchUsersResponse
+    script = [*messages_of(USERS, receipt=False, response=response), AWAY]
+    with ScriptedServer(script) as server:
+        seen = read_users(kind, server.target, method=method, limit=7)
 
     assert (IDS, None, 1) == (ids(seen.users), seen.error, len(server.calls))
     assert seen.receipt
     assert receipt_of(USERS).user_id_crc32 == seen.receipt.user_id_crc32
+
+
+def test_no_call_from_a_checkpoint_at_the_limit(kind: str) -> None:
+    """Begun again where the limit was reached, a stream ends with its receipt and makes no call at all."""
+    with ScriptedServer([*messages_of(USERS, receipt=False), AWAY]) as server:
+        first = read_users(kind, server.target, limit=7)
+        second = read_users(kind, server.target, limit=7, resume_token=first.checkpoint)
+
+    assert ([], None, 1) == (second.users, second.error, len(server.calls))
+    assert second.receipt
+    assert (7, receipt_of(USERS).user_id_crc32) == (
+        second.receipt.user_count,
+        second.receipt.user_id_crc32,
+    )
 
 
 def test_repeated_failures_with_progress(kind: str) -> None:

@@ -1,3 +1,5 @@
+import threading
+
 import grpc
 import pytest
 from hypothesis import given
@@ -95,6 +97,42 @@ def test_first_attempts_have_a_limit_of_their_own() -> None:
 
     with pytest.raises(UnavailableError):
         attempts.wait_after(GONE)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("Stream removed (Socket closed)", code=grpc.StatusCode.UNAVAILABLE),
+        UnavailableError("later", code=grpc.StatusCode.UNAVAILABLE, reason="DATABASE_UNAVAILABLE"),
+    ],
+    ids=["lost connection", "service's word"],
+)
+def test_a_target_that_was_met_is_right(error: UserStreamError) -> None:
+    """A connection that broke, and the service's own refusal, show that somebody is there."""
+    attempts = Attempts(ResumePolicy(attempts=4, first_attempts=1), None)
+    attempts.wait_after(error)
+    attempts.wait_after(GONE)
+    attempts.wait_after(GONE)
+
+    with pytest.raises(UnavailableError):
+        attempts.wait_after(GONE)
+
+
+def test_a_quiet_target_is_not_met() -> None:
+    """What never answers may be the wrong target, too."""
+    attempts = Attempts(ResumePolicy(attempts=9, first_attempts=1), None)
+
+    with pytest.raises(DeadlineExceededError):
+        attempts.wait_after(quiet_error(1))
+
+
+def test_calls_share_what_they_know_of_the_target() -> None:
+    """What one call of a client met, the next one need not find out again."""
+    met = threading.Event()
+    policy = ResumePolicy(attempts=9, first_attempts=1)
+    Attempts(policy, None, met=met).progressed()
+
+    assert Attempts(policy, None, met=met).wait_after(GONE) >= 0
 
 
 def test_no_wait_beyond_the_whole_calls_limit() -> None:

@@ -44,45 +44,68 @@ class Outcome:
     checkpoint: Checkpoint
 
 
-def read_users(kind: str, target: str, *, method: str = "stream_users", **options: Any) -> Outcome:
-    """Read a stream to its end or its error.
+def read_users(
+    kind: str,
+    target: str,
+    *,
+    method: str = "stream_users",
+    most: int = 0,
+    **options: Any,
+) -> Outcome:
+    """Read a stream to its end or its error, or leave it after so many of its items.
 
     Args:
         kind: `sync` or `async`.
         target: The server.
         method: `stream_users` or `batch_users`, whose lists are joined.
+        most: After how many users or batches to leave; 0 for never.
         options: Of the call, and of the client where they are the client's.
     """
     names = ("resume", "timeout_seconds", "attempt_timeout_seconds", "token", "tls")
     client = {"resume": QUICK} | {n: options.pop(n) for n in names if n in options}
     if kind == "sync":
-        return _read(target, method, client, options)
-    return asyncio.run(_read_async(target, method, client, options))
+        return _read(target, method, most, client, options)
+    return asyncio.run(_read_async(target, method, most, client, options))
 
 
-def _read(target: str, method: str, client: dict[str, Any], call: dict[str, Any]) -> Outcome:
+def _read(
+    target: str,
+    method: str,
+    most: int,
+    client: dict[str, Any],
+    call: dict[str, Any],
+) -> Outcome:
     users: list[User] = []
     error = None
     with UserStreamClient(target, **client) as opened:
         stream = getattr(opened, method)(**call)
         try:
-            for item in stream:
+            for number, item in enumerate(stream, 1):
                 users += [item] if isinstance(item, User) else item
+                if number == most:
+                    break
         except UserStreamError as raised:
             error = raised
         return Outcome(users, error, stream.receipt, stream.checkpoint)
 
 
 async def _read_async(
-    target: str, method: str, client: dict[str, Any], call: dict[str, Any]
+    target: str,
+    method: str,
+    most: int,
+    client: dict[str, Any],
+    call: dict[str, Any],
 ) -> Outcome:
     users: list[User] = []
     error = None
     async with AsyncUserStreamClient(target, **client) as opened:
         stream = getattr(opened, method)(**call)
         try:
+            number = 0
             async for item in stream:
                 users += [item] if isinstance(item, User) else item
+                if (number := number + 1) == most:
+                    break
         except UserStreamError as raised:
             error = raised
         return Outcome(users, error, stream.receipt, stream.checkpoint)

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import cycle
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,7 @@ class Plan:
 
     Attributes:
         cut_after: Close both sides after so many bytes; None for never.
+        cut_request_after: The same for bytes on their way from client to server.
         reset: Close with RST instead of FIN.
         hang_after: Let nothing through after so many bytes, and close nothing; None for never.
         latency_seconds: Hold each piece back for so long.
@@ -29,6 +31,7 @@ class Plan:
     """
 
     cut_after: int | None = None
+    cut_request_after: int | None = None
     reset: bool = False
     hang_after: int | None = None
     latency_seconds: float = 0.0
@@ -36,10 +39,10 @@ class Plan:
 
 
 class FaultProxy:
-    """Passes connections on to a server; a context manager.
+    """Passes connections on to a server, or to several in turn; a context manager.
 
     Args:
-        port: The server's port on loopback.
+        ports: The servers' ports on loopback.
 
     Attributes:
         plans: One for each connection to come, in order; those beyond are left alone.
@@ -47,9 +50,9 @@ class FaultProxy:
         passed: Bytes sent to the client so far, of each connection.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, *ports: int) -> None:
         """Start listening."""
-        self._server = ("127.0.0.1", port)
+        self._servers = cycle([("127.0.0.1", port) for port in ports])
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -84,7 +87,7 @@ class FaultProxy:
             except OSError:
                 return
             try:
-                server = socket.create_connection(self._server)
+                server = socket.create_connection(next(self._servers))
             except OSError:
                 # The server is down: what comes through a real balancer is a closed connection, too.
                 self._close(client)
@@ -96,15 +99,18 @@ class FaultProxy:
                 plan = self.plans.popleft() if self.plans else Plan()
                 number = len(self.passed)
                 self.passed.append(0)
-            threading.Thread(target=self._up, args=(client, server), daemon=True).start()
+            threading.Thread(target=self._up, args=(client, server, plan), daemon=True).start()
             threading.Thread(
                 target=self._down, args=(client, server, plan, number), daemon=True
             ).start()
 
-    def _up(self, client: socket.socket, server: socket.socket) -> None:
+    def _up(self, client: socket.socket, server: socket.socket, plan: Plan) -> None:
+        left = plan.cut_request_after
         with suppress(OSError):
-            while data := client.recv(_BUFFER_BYTES):
+            while data := client.recv(_BUFFER_BYTES if left is None else min(left, _BUFFER_BYTES)):
                 server.sendall(data)
+                if left is not None:
+                    left -= len(data)
         self._close(client, server)
 
     def _down(self, client: socket.socket, server: socket.socket, plan: Plan, number: int) -> None:

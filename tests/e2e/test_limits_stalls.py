@@ -18,7 +18,7 @@ from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.scrapes import settled, until
 from userstream_testing.server_process import ServerProcess, serving
 
-ROWS = 14_000
+ROWS = 20_000
 """Of half a kilobyte: more than gRPC's buffers at both ends take from a server whose consumer rests."""
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 

@@ -87,7 +87,7 @@ def test_plaintext_in_so_many_words(reader_url: str, tmp_path: Path) -> None:
 
 
 def test_the_slow_driver(reader_url: str, tmp_path: Path) -> None:
-    """Where the driver's C extension does not load, --check warns, metrics say so, and everything is served."""
+    """Where the driver's C extension does not load, --check warns, the log does once, metrics say so, and all is served."""
     # As if it were not installed: how Python itself notes that a module is missing.
     hidden = "import sys; sys.modules['_mysql_connector'] = None"
     (tmp_path / "sitecustomize.py").write_text(hidden)
@@ -97,6 +97,7 @@ def test_the_slow_driver(reader_url: str, tmp_path: Path) -> None:
     with ServerProcess(settings, folder=tmp_path) as server, stub_for(server.target) as stub:
         assert stub.AverageAge(pb.AverageAgeRequest()).user_count == 60_000
         assert scrape(server).total("userstream_build_info", driver_kind="python") == 1
+        assert len(server.events("slow_driver")) == 1
 
     assert (done.returncode, lines(done.stdout)["driver"]) == (0, "warn")
 

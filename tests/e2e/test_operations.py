@@ -87,7 +87,7 @@ def test_plaintext_in_so_many_words(reader_url: str, tmp_path: Path) -> None:
 
 
 def test_the_slow_driver(reader_url: str, tmp_path: Path) -> None:
-    """Where the driver's C extension does not load, --check warns, the log does once, metrics say so, and all is served."""
+    """Where the driver's C extension does not load, --check and the log warn, metrics say so, and all is served."""
     # As if it were not installed: how Python itself notes that a module is missing.
     hidden = "import sys; sys.modules['_mysql_connector'] = None"
     (tmp_path / "sitecustomize.py").write_text(hidden)

@@ -10,6 +10,7 @@ from userstream_server.db.url import DatabaseUrl
 from userstream_testing.admin import execute
 from userstream_testing.fault_report import FaultReport
 from userstream_testing.mysql_server import PrivateServer
+from userstream_testing.server_process import ServerProcess, serving
 
 _report = FaultReport()
 
@@ -47,6 +48,26 @@ def small_url(mysql_url: str) -> Iterator[str]:
     """Yield a database with 300 users."""
     with table_of(mysql_url, 300) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def small_servers(
+    small_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ServerProcess, ServerProcess]]:
+    """Yield two servers over the same 300 users, for all tests that only read."""
+    folder = tmp_path_factory.mktemp("small")
+    with serving(small_url, folder) as one, serving(small_url, folder) as other:
+        yield one, other
+
+
+@pytest.fixture(scope="session")
+def large_server(
+    large_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """Yield a server over 60,000 users, with health polled rarely so that it opens no connections."""
+    folder = tmp_path_factory.mktemp("large")
+    with serving(large_url, folder, HEALTH_POLL_SECONDS=600) as process:
+        yield process
 
 
 @pytest.fixture(scope="session")

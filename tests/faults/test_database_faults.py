@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -28,13 +27,6 @@ from userstream_testing.server_process import ServerProcess, serving
 def user_ids(large_url: str) -> list[str]:
     """Return the large table's user_ids in order."""
     return [row[0] for row in execute(large_url, "SELECT user_id FROM user_data ORDER BY user_id")]
-
-
-@pytest.fixture(scope="module")
-def server(large_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Yield a server over 60,000 users."""
-    with serving(large_url, tmp_path_factory.mktemp("database")) as process:
-        yield process
 
 
 class Killer:
@@ -79,11 +71,11 @@ def read_raw(target: str) -> tuple[grpc.StatusCode, list[str]]:
         return grpc.StatusCode.OK, got
 
 
-@pytest.mark.parametrize("rounds", [8, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [4, pytest.param(100, marks=pytest.mark.long)])
 @pytest.mark.parametrize("what", ["KILL QUERY", "KILL CONNECTION"])
 def test_killed_mid_stream(
     large_url: str,
-    server: ServerProcess,
+    large_server: ServerProcess,
     faults: FaultReport,
     user_ids: list[str],
     what: str,
@@ -95,7 +87,7 @@ def test_killed_mid_stream(
     while len(statuses) < rounds or statuses.count(grpc.StatusCode.UNAVAILABLE) < rounds / 2:
         with faults.round(f"4 {what} mid-stream"):
             with Killer(large_url, what, most=1):
-                status, got = read_raw(server.target)
+                status, got = read_raw(large_server.target)
             statuses.append(status)
 
             assert got == user_ids[: len(got)]
@@ -103,11 +95,18 @@ def test_killed_mid_stream(
     assert set(statuses) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("what", ["KILL QUERY", "KILL CONNECTION"])
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [
+        ("KILL QUERY", "sync"),
+        ("KILL CONNECTION", "async"),
+        pytest.param("KILL QUERY", "async", marks=pytest.mark.long),
+        pytest.param("KILL CONNECTION", "sync", marks=pytest.mark.long),
+    ],
+)
 def test_killed_again_and_again(
     large_url: str,
-    server: ServerProcess,
+    large_server: ServerProcess,
     faults: FaultReport,
     user_ids: list[str],
     what: str,
@@ -116,9 +115,9 @@ def test_killed_again_and_again(
     """The client goes on after each kill and ends with a verified whole."""
     with faults.round(f"4 {what} five times, resumed"):
         with Killer(large_url, what, most=5) as killer:
-            outcome = read_users(kind, server.target, resume=PATIENT)
+            outcome = read_users(kind, large_server.target, resume=PATIENT)
             while not killer.kills:
-                outcome = read_users(kind, server.target, resume=PATIENT)
+                outcome = read_users(kind, large_server.target, resume=PATIENT)
 
         assert verified(outcome, user_ids), outcome.error
 
@@ -217,7 +216,10 @@ def test_a_connection_to_the_database_hangs(
             assert verified(read_users(kind, server.target), user_ids)
 
 
-def test_no_connection_left(small_url: str, tmp_path: Path, faults: FaultReport) -> None:
+@pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.long)])
+def test_no_connection_left(
+    small_url: str, tmp_path: Path, faults: FaultReport, rounds: int
+) -> None:
     """With the pool in use a call is RESOURCE_EXHAUSTED with RetryInfo after the wait, and those before it finish."""
     settings = {"POOL_SIZE": 2, "SNAPSHOT_VIEWS_MAX": 1, "POOL_WAIT_SECONDS": 0.5}
 
@@ -229,7 +231,7 @@ def test_no_connection_left(small_url: str, tmp_path: Path, faults: FaultReport)
         stub_for(server.target) as stub,
         ThreadPoolExecutor(2) as background,
     ):
-        for _ in range(5):
+        for _ in range(rounds):
             with faults.round("7 pool exhausted"):
                 with locked_table(small_url):
                     waiting = [background.submit(first_message, stub) for _ in range(2)]

@@ -1,7 +1,6 @@
 """Faults 2, 3 and 5 for each streaming call of both clients, and for the limits that end what cannot go on."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,23 +10,26 @@ from userstream_testing.client_runs import KINDS, PATIENT, read_users
 from userstream_testing.every_call import CALLS, everything, held
 from userstream_testing.fault_proxy import FaultProxy, Plan
 from userstream_testing.fault_report import FaultReport
-from userstream_testing.server_process import ServerProcess, serving
+from userstream_testing.server_process import ServerProcess
 
 # Within the greeting, within the answer's headers, and behind one message or a few.
 CUTS = (1, 70, 150, 900, 1_300, 2_000, 1_500, 3_000, 1_200)
+# In short runs each call by one client only, each client with two calls.
+EACH = [
+    pytest.param(call, kind, marks=[pytest.mark.long] if (number + turn) % 2 else [])
+    for number, call in enumerate(CALLS)
+    for turn, kind in enumerate(KINDS)
+]
 REQUEST_CUTS = (1, 40, 200, 350)
 
 
 @pytest.fixture(scope="module")
-def servers(small_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, ...]]:
-    """Yield the ports of two servers over the same 300 users."""
-    folder = tmp_path_factory.mktemp("every-call")
-    with serving(small_url, folder) as one, serving(small_url, folder) as other:
-        yield one.port, other.port
+def servers(small_servers: tuple[ServerProcess, ServerProcess]) -> tuple[int, ...]:
+    """Return the ports of two servers over the same 300 users."""
+    return tuple(server.port for server in small_servers)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(("call", "kind"), EACH)
 def test_each_call_goes_on_at_another_server(
     servers: tuple[int, ...], small_url: str, faults: FaultReport, call: str, kind: str
 ) -> None:
@@ -58,7 +60,7 @@ def test_each_call_leaves_a_hanging_connection(
         assert held(small_url, call) == found
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["sync", pytest.param("async", marks=pytest.mark.long)])
 def test_the_whole_calls_limit_holds(
     servers: tuple[int, ...], faults: FaultReport, kind: str
 ) -> None:

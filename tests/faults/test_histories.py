@@ -193,7 +193,7 @@ def scan(server: ServerProcess, consistency: str) -> tuple[float, float, list[An
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("rounds", [8, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [4, pytest.param(100, marks=pytest.mark.long)])
 @pytest.mark.parametrize("consistency", ["LIVE", "LIVE and broken", "SNAPSHOT"])
 def test_writers_beside_a_scan(
     url: str, server: ServerProcess, faults: FaultReport, consistency: str, rounds: int

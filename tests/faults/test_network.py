@@ -22,11 +22,9 @@ SMALL: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def server(small_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Yield a server over 300 users."""
-    folder = tmp_path_factory.mktemp("network")
-    with ServerProcess({"USERSTREAM_DATABASE_URL": small_url}, folder=folder) as process:
-        yield process
+def server(small_servers: tuple[ServerProcess, ServerProcess]) -> ServerProcess:
+    """Return a server over 300 users."""
+    return small_servers[0]
 
 
 @pytest.fixture

@@ -11,16 +11,15 @@ from userstream_client import UserFilter
 from userstream_testing.calls import stub_for
 from userstream_testing.client_runs import KINDS, read_users
 from userstream_testing.fault_report import FaultReport
-from userstream_testing.server_process import ServerProcess, serving
+from userstream_testing.server_process import ServerProcess
 
 ROWS = 300
 
 
 @pytest.fixture(scope="module")
-def server(small_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Yield a server over 300 users."""
-    with serving(small_url, tmp_path_factory.mktemp("resume")) as process:
-        yield process
+def server(small_servers: tuple[ServerProcess, ServerProcess]) -> ServerProcess:
+    """Return a server over 300 users."""
+    return small_servers[0]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +90,7 @@ def test_every_page(stub: Any, faults: FaultReport, step: int) -> None:
     assert ROWS == len({user.user_id for page in pages for user in page.users})
 
 
-@pytest.mark.parametrize("step", [83, pytest.param(7, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [149, pytest.param(7, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", ["stream_users", "batch_users"])
 def test_checkpoints(

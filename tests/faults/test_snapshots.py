@@ -52,12 +52,13 @@ def kill_views(url: str, what: str) -> int:
         return len(found)
 
 
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
 def test_a_lost_snapshot_says_so(
-    large_url: str, server: ServerProcess, faults: FaultReport, user_ids: list[str]
+    large_url: str, server: ServerProcess, faults: FaultReport, user_ids: list[str], rounds: int
 ) -> None:
     """Its stream ends UNAVAILABLE behind an exact prefix; the resume is a new view, and its receipt counts it."""
     with stub_for(server.target) as stub:
-        for _ in range(3):
+        for _ in range(rounds):
             with faults.round("4 read view of a SNAPSHOT killed, resumed"):
                 call = stub.StreamUsers(SNAPSHOT)
                 messages = [next(call)]
@@ -122,7 +123,9 @@ def read(call: Any, most: int | None = None) -> list[Any]:
     return messages
 
 
-@pytest.mark.parametrize("name", ["StreamUsers", "BatchUsers"])
+@pytest.mark.parametrize(
+    "name", ["StreamUsers", pytest.param("BatchUsers", marks=pytest.mark.long)]
+)
 def test_progress_carries_on(server: ServerProcess, user_ids: list[str], name: str) -> None:
     """Broken at any place, a resumed stream's users_sent and fraction go on from the start of the scan, up to 1."""
     make = getattr(pb, f"{name}Request")

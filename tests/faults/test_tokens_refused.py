@@ -9,7 +9,7 @@ import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.fault_report import FaultReport
-from userstream_testing.server_process import serving
+from userstream_testing.server_process import ServerProcess
 
 CALLS = ("StreamUsers", "BatchUsers", "Paginate", "StreamAverageAge", "PartitionUsers")
 SIZES = {
@@ -42,12 +42,9 @@ SAME_REQUEST: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def stub(small_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def stub(small_servers: tuple[ServerProcess, ServerProcess]) -> Iterator[Any]:
     """Yield a stub for a server over 300 users."""
-    with (
-        serving(small_url, tmp_path_factory.mktemp("tokens")) as server,
-        stub_for(server.target) as opened,
-    ):
+    with stub_for(small_servers[0].target) as opened:
         yield opened
 
 

@@ -26,8 +26,8 @@ from userstream_testing.prometheus import (
     PrometheusNotFoundError,
     find_prometheus_with_pages,
 )
-from userstream_testing.scrapes import until
 from userstream_testing.server_process import ServerProcess
+from userstream_testing.waiting import until
 
 from benchmarks.panels import Panel, Series, picture
 from benchmarks.screenshots import (

@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,9 @@ from userstream_client import UserStreamClient
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.http2 import GOAWAY, PING, RST_STREAM, RawClient, frame
 from userstream_testing.server_process import serving
+from userstream_testing.waiting import until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
-
-
-def until(condition: Callable[[], bool], within_seconds: float = 20) -> None:
-    deadline = time.monotonic() + within_seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_call_without_a_request(reader_url: str, tmp_path: Path) -> None:

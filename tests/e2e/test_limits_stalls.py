@@ -15,8 +15,9 @@ from userstream_server.db.synthetic import synthetic_users
 from userstream_server.db.url import DatabaseUrl
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
-from userstream_testing.scrapes import settled, until
+from userstream_testing.scrapes import settled
 from userstream_testing.server_process import ServerProcess, serving
+from userstream_testing.waiting import until
 
 ROWS = 20_000
 """Of half a kilobyte: more than gRPC's buffers at both ends take from a server whose consumer rests."""

@@ -6,8 +6,8 @@ import grpc
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_testing.calls import stub_for
-from userstream_testing.scrapes import until
 from userstream_testing.server_process import ServerProcess
+from userstream_testing.waiting import until
 
 
 def line_of(server: ServerProcess, request_id: str) -> dict[str, Any]:

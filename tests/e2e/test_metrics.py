@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from userstream.v1.user_service_pb2_grpc import UserServiceStub
 from userstream_server.db.rows import UserRow
 from userstream_server.db.seed import seed_synthetic
 from userstream_server.db.url import DatabaseUrl
-from userstream_testing.admin import admin_connection, execute
+from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
+from userstream_testing.processlist import locked_table
 from userstream_testing.repository import ROOT
-from userstream_testing.scrapes import Scrape, scrape, scrape_text, settled, until
+from userstream_testing.scrapes import Scrape, scrape, scrape_text, settled
 from userstream_testing.server_process import ServerProcess
+from userstream_testing.waiting import until
 
 SERVICE = "userstream.v1.UserService"
 
@@ -37,15 +38,6 @@ def measured(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Yield a server with metrics that several tests call in turn; each looks at what its calls changed."""
     with start(shared_url, tmp_path_factory.mktemp("measured")) as server:
         yield server
-
-
-@contextmanager
-def locked_table(url: str) -> Iterator[None]:
-    """Make every query to user_data wait for the block's end."""
-    with closing(admin_connection(url)) as connection, connection.cursor() as cursor:
-        cursor.execute("LOCK TABLES user_data WRITE")
-        yield
-        cursor.execute("UNLOCK TABLES")
 
 
 def sizes(messages: Sequence[Message]) -> int:

@@ -1,8 +1,6 @@
 """What an operator sees and does: the banner, --check, exit codes, signals."""
 
 import json
-import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from signal import SIGHUP, SIGTERM
@@ -16,13 +14,7 @@ from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.certificates import Authority
 from userstream_testing.scrapes import scrape
 from userstream_testing.server_process import ServerProcess, run_to_end, serving
-
-
-def until(condition: Callable[[], object], within_seconds: float = 20) -> None:
-    deadline = time.monotonic() + within_seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+from userstream_testing.waiting import until
 
 
 def test_the_banner(reader_url: str, tmp_path: Path) -> None:

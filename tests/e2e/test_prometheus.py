@@ -23,8 +23,9 @@ from userstream_testing.prometheus import (
     find_prometheus,
 )
 from userstream_testing.repository import ROOT
-from userstream_testing.scrapes import scrape, until
+from userstream_testing.scrapes import scrape
 from userstream_testing.server_process import ServerProcess
+from userstream_testing.waiting import until
 
 RULES = ROOT / "deploy/prometheus/alerts.yml"
 RULE_TESTS = ROOT / "deploy/prometheus/alerts.test.yml"

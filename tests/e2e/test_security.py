@@ -1,8 +1,6 @@
 """Who may call, and how the answer changes while streams run."""
 
 import ssl
-import time
-from collections.abc import Callable
 from pathlib import Path
 from signal import SIGHUP
 from typing import Any
@@ -15,6 +13,7 @@ from userstream.v1.user_service_pb2_grpc import UserServiceStub
 from userstream_testing.calls import RichError, rich_error, secure_channel, stub_for
 from userstream_testing.certificates import Authority, KeyPair
 from userstream_testing.server_process import ServerProcess, serving
+from userstream_testing.waiting import until
 
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 DENIED = grpc.StatusCode.PERMISSION_DENIED
@@ -31,13 +30,6 @@ def tls(authority: Authority, *, clients: bool = False) -> dict[str, object]:
     pair = authority.issue("server")
     client_ca = {"TLS_CLIENT_CA": authority.ca} if clients else {}
     return {"TLS_CERT": pair.cert, "TLS_KEY": pair.key, **client_ca}
-
-
-def until(condition: Callable[[], object], within_seconds: float = 20) -> None:
-    deadline = time.monotonic() + within_seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def hang_up(server: ServerProcess, event: str = "reloaded") -> None:

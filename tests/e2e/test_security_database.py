@@ -1,9 +1,7 @@
 """The way to the database: encrypted where it has to be, with no more rights than it takes, from a secret file."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import grpc
@@ -17,6 +15,7 @@ from userstream_testing.certificates import Authority
 from userstream_testing.mysql_server import PrivateServer
 from userstream_testing.reader import documented_grants
 from userstream_testing.server_process import run_to_end, serving
+from userstream_testing.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -118,20 +117,13 @@ def test_the_documented_account_ends_its_own_queries(
             with locker.cursor() as cursor:
                 cursor.execute("LOCK TABLES user_data WRITE")
             running = stub.StreamUsers(pb.StreamUsersRequest())
-            _until(lambda: execute(mysql_url, waiting)[0][0] == 1)
+            until(lambda: execute(mysql_url, waiting)[0][0] == 1)
             running.cancel()
-            _until(lambda: execute(mysql_url, waiting)[0][0] == 0)
+            until(lambda: execute(mysql_url, waiting)[0][0] == 0)
         finally:
             locker.close()
         assert rich_error(running).code is grpc.StatusCode.CANCELLED
         assert stub.AverageAge(pb.AverageAgeRequest()).user_count == 60_000
-
-
-def _until(condition: Any, within_seconds: float = 20) -> None:
-    deadline = time.monotonic() + within_seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_url_from_a_file(reader_url: str, tmp_path: Path) -> None:

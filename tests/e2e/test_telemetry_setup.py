@@ -10,8 +10,9 @@ import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_testing.calls import stub_for
 from userstream_testing.mysql_server import free_port
-from userstream_testing.scrapes import scrape, until
+from userstream_testing.scrapes import scrape
 from userstream_testing.server_process import ServerProcess
+from userstream_testing.waiting import until
 
 METRICS = "USERSTREAM_METRICS_LISTEN"
 

@@ -13,8 +13,8 @@ from userstream_server.db.url import DatabaseUrl
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.collector import SpanCollector, attributes_of
-from userstream_testing.scrapes import until
 from userstream_testing.server_process import ServerProcess
+from userstream_testing.waiting import until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"

@@ -11,6 +11,7 @@ import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.server_process import ServerProcess, run_to_end
+from userstream_testing.waiting import until
 
 WORKERS = 3
 
@@ -22,13 +23,6 @@ def start(url: str, folder: Path) -> ServerProcess:
 
 def children(server: ServerProcess) -> list[int]:
     return sorted(child.pid for child in psutil.Process(server.process.pid).children())
-
-
-def until(condition: object, within_seconds: float = 20) -> None:
-    deadline = time.monotonic() + within_seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def whole_table(server: ServerProcess) -> int:

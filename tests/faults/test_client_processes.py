@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,14 +15,7 @@ from userstream_testing.client_runs import read_users, verified
 from userstream_testing.fault_report import FaultReport
 from userstream_testing.processlist import running
 from userstream_testing.server_process import ServerProcess, serving
-
-
-def until(condition: Callable[[], object], within_seconds: float = 30) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + within_seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+from userstream_testing.waiting import until
 
 
 def has_logged(server: ServerProcess, calls: int) -> bool:

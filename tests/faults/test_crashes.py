@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -18,17 +18,10 @@ from userstream_testing.client_runs import KINDS, PATIENT, Outcome, read_users, 
 from userstream_testing.fault_report import FaultReport
 from userstream_testing.mysql_server import PrivateServer, free_port
 from userstream_testing.server_process import ServerProcess
+from userstream_testing.waiting import until
 
 PER_MESSAGE = 10
 FEW, MANY = pytest.param(2), pytest.param(50, marks=pytest.mark.long)
-
-
-def until(condition: Callable[[], object], within_seconds: float = 30) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + within_seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def ids_of(url: str) -> list[str]:

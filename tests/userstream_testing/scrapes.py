@@ -1,15 +1,14 @@
 """Reading a server's metrics as Prometheus does."""
 
-import time
 import urllib.request
-from collections.abc import Callable
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from userstream_testing.server_process import ServerProcess
+from userstream_testing.waiting import until
 
-__all__ = ["Scrape", "scrape", "scrape_text", "settled", "until"]
+__all__ = ["Scrape", "scrape", "scrape_text", "settled"]
 
 
 class Scrape:
@@ -70,11 +69,3 @@ def settled(server: ServerProcess) -> Scrape:
     """Ask a server for its metrics once no call runs any more."""
     until(lambda: not scrape(server).total("userstream_calls_active"))
     return scrape(server)
-
-
-def until(condition: Callable[[], object], within_seconds: float = 20) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + within_seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -81,7 +81,8 @@ def test_a_deadline_reaches_the_database(large_url: str, stub: Any, faults: Faul
 
         assert {grpc.StatusCode.DEADLINE_EXCEEDED} == set(codes)
         assert len(limits) == len(EVERY_CALL)
-        assert all(0 < limit <= 1000 for limit in limits)
+        # gRPC rounds deadlines up to its own milliseconds, and takes them from another clock.
+        assert all(0 < limit <= 1010 for limit in limits), limits
 
 
 def cancel_after_first(stub: Any, count: int) -> None:

@@ -1,7 +1,9 @@
 """Filling messages: how many users go into one, and the account that travels with them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple, TypeVar
 from zlib import crc32
 
@@ -9,7 +11,9 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server import wire
 from userstream_server.account import current_account
-from userstream_server.db.rows import RawRow
+from userstream_server.db.database import Session
+from userstream_server.db.rows import Packed
+from userstream_server.db.sql import Query
 from userstream_server.tokens import Position, encode_token
 from userstream_server.validation import StreamPlan
 
@@ -39,32 +43,36 @@ class Pack(NamedTuple):
     user_id_crc32: int
 
 
-class PagePacker:
-    """Packs of a fixed number of users, each on its own.
-
-    Rows are encoded while they are hot in the processor's cache, and only the joined bytes are kept.
+class _Packing:
+    """What packers share: packs of so many users, and the CRC that runs through them.
 
     Args:
-        users: How many.
+        users: How many, fewer only at the end of a query.
         crc: The CRC-32 so far.
     """
 
     def __init__(self, users: int, crc: int = 0) -> None:
-        """See the class."""
         self._users = users
         self._crc = crc
 
-    def rows(self) -> int:
-        """See `rows.Packer.rows`."""
-        return self._users
-
-    def __call__(self, rows: Sequence[RawRow]) -> Pack:
-        """See `rows.Packer.__call__`."""
-        self._crc = crc32(b"".join([row[0] for row in rows]), self._crc)
-        return Pack(wire.encode_users(rows), len(rows), rows[-1][0], self._crc)
+    def _packs_of(self, session: Session, query: Query) -> Generator[Pack]:
+        with closing(session.encoded(query, lambda: self._users)) as blocks:
+            for users, user_count, user_ids, last_user_id in blocks:
+                self._crc = crc32(user_ids, self._crc)
+                yield Pack(users, user_count, last_user_id, self._crc)
 
 
-class BatchPacker:
+class PagePacker(_Packing):
+    """Packs of a fixed number of users, each on its own; arguments as for `_Packing`."""
+
+    def read(self, session: Session, query: Query) -> Generator[Packed[Pack]]:
+        """See `rows.Packer.read`."""
+        with closing(self._packs_of(session, query)) as packs:
+            for pack in packs:
+                yield Packed(pack, pack.user_count, pack.last_user_id)
+
+
+class BatchPacker(_Packing):
     """Runs of packs of a fixed number of users.
 
     Where packs are small, several are made in one go, first one, then twice as many each time: work between two sends
@@ -77,20 +85,19 @@ class BatchPacker:
 
     def __init__(self, users: int, crc: int = 0) -> None:
         """See the class."""
-        self._users = users
+        super().__init__(users, crc)
         self._packs = 1
-        self._pack = PagePacker(users, crc)
 
-    def rows(self) -> int:
-        """See `rows.Packer.rows`."""
-        return self._users * self._packs
+    def read(self, session: Session, query: Query) -> Generator[Packed[list[Pack]]]:
+        """See `rows.Packer.read`."""
+        with closing(self._packs_of(session, query)) as packs:
+            while run := list(islice(packs, self._packs)):
+                self._packs = max(1, min(self._packs * _GROWTH, _RUN_USERS // self._users))
+                self._grow(run)
+                yield Packed(run, sum(pack.user_count for pack in run), run[-1].last_user_id)
 
-    def __call__(self, rows: Sequence[RawRow]) -> list[Pack]:
-        """See `rows.Packer.__call__`."""
-        users = self._users
-        run = [self._pack(rows[first : first + users]) for first in range(0, len(rows), users)]
-        self._packs = max(1, min(self._packs * _GROWTH, _RUN_USERS // users))
-        return run
+    def _grow(self, run: list[Pack]) -> None:
+        """Adapt the packs' size to a run that was made; here it is fixed."""
 
 
 class GrowingPacker(BatchPacker):
@@ -111,14 +118,12 @@ class GrowingPacker(BatchPacker):
         self._message_bytes = message_bytes
         self._max_users = max_users or message_bytes
 
-    def __call__(self, rows: Sequence[RawRow]) -> list[Pack]:
-        """See `rows.Packer.__call__`."""
-        run = super().__call__(rows)
-        fitting = self._message_bytes * len(rows) // sum(len(pack.users) for pack in run)
+    def _grow(self, run: list[Pack]) -> None:
+        rows = sum(pack.user_count for pack in run)
+        fitting = self._message_bytes * rows // sum(len(pack.users) for pack in run)
         users = max(1, min(self._users * _GROWTH, fitting, self._max_users))
         if users != self._users:
             self._users, self._packs = users, 1
-        return run
 
 
 def mark_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:

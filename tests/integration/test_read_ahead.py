@@ -1,15 +1,15 @@
 """Reading ahead for brisk consumers: the same users, and nothing held when they stop."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from userstream_server.db.chunks import ChunkSizes
-from userstream_server.db.database import Database
-from userstream_server.db.rows import DecodeUsers, UserRow
+from userstream_server.db.database import Database, Session
+from userstream_server.db.rows import DecodeUsers, Packed, UserRow
 from userstream_server.db.scan import Scan
+from userstream_server.db.sql import Query
 from userstream_server.db.users import Users
 from userstream_server.errors import CallCancelledError
 from userstream_testing.admin import open_url
@@ -22,22 +22,26 @@ class Watched(DecodeUsers):
 
     def __init__(self) -> None:
         super().__init__(pack_rows=5)
-        self.read = 0
+        self.users_read = 0
         self.ahead = 0
         self.fail_at = 10**9
         self.waits = False
         self.waiting = threading.Event()
         self.go_on = threading.Event()
 
-    def __call__(self, rows: Sequence[Any]) -> list[UserRow]:
-        self.read += len(rows)
+    def read(self, session: Session, query: Query) -> Generator[Packed[list[UserRow]]]:
+        for packed in super().read(session, query):
+            self._note(packed.rows)
+            yield packed
+
+    def _note(self, rows: int) -> None:
+        self.users_read += rows
         self.ahead += threading.current_thread() is not threading.main_thread()
-        if self.read >= self.fail_at:
+        if self.users_read >= self.fail_at:
             raise ZeroDivisionError
         if self.waits and self.ahead:
             self.waiting.set()
             assert self.go_on.wait(20)
-        return super().__call__(rows)
 
 
 @pytest.fixture
@@ -92,7 +96,7 @@ def test_nothing_is_read_ahead_for_a_beginner(
         for _ in range(2):  # the first chunk is one pack of three, the second has twelve users
             next(stream)
 
-        assert packer.read == 3 + 12
+        assert packer.users_read == 3 + 12
         stream.close()
 
 
@@ -118,7 +122,7 @@ def test_closing_waits_for_the_reader(database: Database, readers: ThreadPoolExe
     with database.session() as session:
         stream = Users(session, SIZES, readers).stream_users(Scan(), packer)
         for _ in stream:
-            if packer.read > 15 and packer.waiting.wait(20):
+            if packer.users_read > 15 and packer.waiting.wait(20):
                 break
         threading.Timer(0.2, packer.go_on.set).start()
         stream.close()
@@ -166,7 +170,7 @@ def test_an_estimate_meanwhile(database: Database, readers: ThreadPoolExecutor) 
         users = Users(session, SIZES, readers)
         stream = users.stream_users(Scan(), packer)
         for _ in stream:
-            if packer.read > 15 and packer.waiting.wait(20):
+            if packer.users_read > 15 and packer.waiting.wait(20):
                 break
         estimated = users.estimate(Scan())
         packer.go_on.set()

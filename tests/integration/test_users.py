@@ -1,16 +1,17 @@
 """The four generators over real databases: the same results from each."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any
 from weakref import WeakSet
 
 import pytest
 from userstream_server.db.chunks import ChunkSizes
-from userstream_server.db.database import Database
-from userstream_server.db.rows import DecodeUsers, UserRow
+from userstream_server.db.database import Database, Session
+from userstream_server.db.rows import DecodeUsers, Packed, UserRow
 from userstream_server.db.scan import Scan, UserFilter
+from userstream_server.db.sql import Query
 from userstream_server.db.users import Users
 from userstream_testing.admin import execute, open_url
 
@@ -29,6 +30,10 @@ class Counting:
         self.queries += 1
         return self._session.blocks(query, *more)
 
+    def encoded(self, query: Any, *more: Any) -> Any:
+        self.queries += 1
+        return self._session.encoded(query, *more)
+
 
 class Held:
     """A pack whose end can be seen."""
@@ -41,9 +46,11 @@ class HoldPacks(DecodeUsers):
         super().__init__(100)
         self._held = held
 
-    def __call__(self, rows: Any) -> Any:  # noqa: ARG002
-        self._held.add(pack := Held())
-        return pack
+    def read(self, session: Any, query: Any) -> Any:
+        for packed in super().read(session, query):
+            self._held.add(pack := Held())
+            yield packed._replace(pack=pack)  # type: ignore[arg-type]
+            del pack
 
 
 @pytest.fixture
@@ -244,8 +251,10 @@ def test_an_exception_gives_the_connection_back(database: Database, session: Cou
     """When a conversion fails in the middle of a result, the connection is discarded, not leaked."""
 
     class Failing(DecodeUsers):
-        def __call__(self, rows: object) -> list[UserRow]:  # noqa: ARG002
-            raise ZeroDivisionError
+        def read(self, session: Session, query: Query) -> Generator[Packed[list[UserRow]]]:
+            for _ in super().read(session, query):
+                raise ZeroDivisionError
+            yield Packed([], 0, b"")
 
     for _ in range(5):  # more often than the pool has connections
         with pytest.raises(ZeroDivisionError):

@@ -1,7 +1,8 @@
 """Messages grow, the last one is known, and the account is exact."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import chain, islice
+from typing import cast
 from weakref import WeakSet
 from zlib import crc32
 
@@ -9,19 +10,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server import validation
-from userstream_server.db.rows import RawRow
+from userstream_server import validation, wire
+from userstream_server.db.database import Session
+from userstream_server.db.rows import EncodedUsers, RawRow
+from userstream_server.db.sql import Query
 from userstream_server.pack import BatchPacker, GrowingPacker, Ledger, Pack, mark_last
 
 KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
 ROWS = [(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS]
 
 
+class Listed:
+    """The part of a session that packers use, over rows of a list."""
+
+    def __init__(self, rows: list[RawRow]) -> None:
+        self._rows = rows
+
+    def encoded(self, _query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
+        return wire.encode_blocks(self._blocks(rows))
+
+    def _blocks(self, rows: Callable[[], int]) -> Generator[list[RawRow]]:
+        left = iter(self._rows)
+        while block := list(islice(left, rows())):
+            yield block
+
+
 def runs(packer: BatchPacker, rows: list[RawRow]) -> Iterator[list[Pack]]:
-    """Do what reading does: ask for a number of rows, hand them over."""
-    left = iter(rows)
-    while block := list(islice(left, packer.rows())):
-        yield packer(block)
+    for packed in packer.read(cast("Session", Listed(rows)), Query("")):
+        assert packed.rows == sum(pack.user_count for pack in packed.pack)
+        assert packed.last_user_id == packed.pack[-1].last_user_id
+        yield packed.pack
 
 
 def packs(packer: BatchPacker, rows: list[RawRow]) -> Iterator[Pack]:

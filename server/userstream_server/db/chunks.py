@@ -134,12 +134,12 @@ def _read_chunk(session: Session, packer: Packer[T], scan: Scan, rows: int) -> _
     last_key = b""
     began_at = 0.0
     query = users_query(session.dialect, scan, limit=wanted)
-    with closing(session.blocks(query, packer.rows)) as blocks:
-        for block in blocks:
+    with closing(packer.read(session, query)) as reading:
+        for packed in reading:
             began_at = began_at or monotonic()
-            packs.append(packer(block))
-            found += len(block)
-            last_key = block[-1][0]
+            packs.append(packed.pack)
+            found += packed.rows
+            last_key = packed.last_user_id
     seconds = monotonic() - began_at
     if found < wanted or found == scan.limit:
         return _Chunk(packs, rows, seconds, None)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from userstream_server.db.pool import PoolState
+from userstream_server.db.rows import EncodedUsers
 from userstream_server.db.sql import Dialect, Query
 
 __all__ = ["BLOCK_ROWS", "Database", "DatabaseFound", "Driver", "Session"]
@@ -74,6 +75,9 @@ class Session(Protocol):
         Raises:
             UserStreamError: See `userstream_server.errors`; no driver error gets out.
         """
+
+    def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
+        """Run a query for users and yield them encoded for the wire; otherwise as `blocks`."""
 
     def estimate(self, query: Query) -> int:
         """Estimate how many rows a query has without reading them (SQLite: counts them), on a connection of its own."""

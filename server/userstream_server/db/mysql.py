@@ -1,105 +1,23 @@
-"""MySQL 8+ and MariaDB: raw rows, time limits, and queries that can be killed.
-
-Rows are read with the C extension's own `fetch_row`, as tuples of bytes; the driver's cursors cost
-several times more. Where the extension does not load, the driver's Python side does the same job
-ten times slower.
-"""
+"""MySQL 8+ and MariaDB: sessions with time limits, and queries that can be killed."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import islice
-from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from userstream_server.db.database import BLOCK_ROWS, DatabaseFound, Driver
 from userstream_server.db.limits import CallLimits, SnapshotViews, Tally
-from userstream_server.db.mysql_connect import (
-    DRIVER_ERRORS,
-    DRIVER_VERSION,
-    Address,
-    MySQLOptions,
-    connect_any,
-)
-from userstream_server.db.mysql_errors import translate
+from userstream_server.db.mysql_connect import DRIVER_VERSION, Address, MySQLOptions
+from userstream_server.db.mysql_connection import MySQLConnection
 from userstream_server.db.pool import Pool
+from userstream_server.db.rows import EncodedUsers
 from userstream_server.db.shape import check_shape, columns_of
 from userstream_server.db.sql import MYSQL, MYSQL_COLUMNS, Dialect, Query
 from userstream_server.errors import UserStreamError
 
 __all__ = ["MySQLDatabase"]
 
-
-class _Connection:
-    """One connection as the pool keeps it."""
-
-    def __init__(self, options: MySQLOptions, addresses: tuple[Address, ...]) -> None:
-        self._raw, self.address = connect_any(options, addresses)
-        self._pure = options.use_pure
-        self.thread_id = int(self._raw.connection_id)
-        self._version = str(self._raw.server_info)
-        self.is_mariadb = "mariadb" in self._version.lower()
-        self.used_at = monotonic()
-        self.reusable = True
-        self.unread = False
-
-    def blocks(
-        self,
-        text: str,
-        parameters: tuple[object, ...] = (),
-        rows: Callable[[], int] = lambda: BLOCK_ROWS,
-    ) -> Generator[list[Any]]:
-        """Run a statement and yield its rows in blocks of tuples of bytes."""
-        with _translated():
-            take = self._run_pure(text, parameters) if self._pure else self._run(text, parameters)
-            self.unread = True
-            while block := list(islice(take, rows())):
-                yield block
-            if not self._pure:
-                self._raw.free_result()
-            self.unread = False
-
-    def execute(self, text: str) -> None:
-        """Run a statement that has no rows."""
-        with _translated():
-            self._raw.cmd_query(text)
-
-    def describe(self) -> DatabaseFound:
-        """Say what this connection leads to, and how."""
-        ((_, cipher),) = next(self.blocks("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
-        return DatabaseFound(
-            f"{'MariaDB' if self.is_mariadb else 'MySQL'} {self._version}",
-            f"encrypted ({cipher.decode()})" if cipher else "not encrypted",
-            "pure Python, ten times slower" if self._pure else "C extension",
-            fast_driver=not self._pure,
-        )
-
-    def is_alive(self) -> bool:
-        """Ask the database with one round trip."""
-        try:
-            self._raw.ping(reconnect=False)
-        except DRIVER_ERRORS:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Close the connection. An unread result should be killed first, or its rest is read here."""
-        with suppress(*DRIVER_ERRORS):
-            self._raw.close()
-
-    def _run(self, text: str, parameters: tuple[object, ...]) -> Iterator[Any]:
-        """Run a statement; return its rows without a single Python frame in between."""
-        # Not through a cursor: making one asks the server first whether it still lives.
-        quoted = tuple(self._raw.prepare_for_mysql(parameters)) if parameters else ()
-        self._raw.cmd_query(text.encode() % quoted if quoted else text.encode(), raw=True)
-        return iter(self._raw._cmysql.fetch_row, None)
-
-    def _run_pure(self, text: str, parameters: tuple[object, ...]) -> Iterator[Any]:
-        """Do the same without the C extension."""
-        cursor = self._raw.cursor(raw=True)
-        cursor.execute(text, parameters)
-        # This side hands out bytearrays, and None for NULL, which only EXPLAIN has here.
-        return (tuple(v if v is None else bytes(v) for v in row) for row in cursor)
+T = TypeVar("T")
 
 
 class _Session:
@@ -110,18 +28,20 @@ class _Session:
     def __init__(self, database: "MySQLDatabase", limits: CallLimits) -> None:
         self._database = database
         self._limits = limits
-        self._held: _Connection | None = None
+        self._held: MySQLConnection | None = None
         # A connection may be killed only while this session still uses it; the lock sees to that.
         self._lock = threading.Lock()
-        self._current: set[_Connection] = set()
+        self._current: set[MySQLConnection] = set()
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
     ) -> Generator[list[Any]]:
         """See `database.Session.blocks`."""
-        with self._running(self._held) as connection:
-            text = _limited(query.text, self._limits.query_seconds(), mariadb=connection.is_mariadb)
-            yield from connection.blocks(text, query.parameters, rows)
+        return self._read(MySQLConnection.blocks, query, rows)
+
+    def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
+        """See `database.Session.encoded`."""
+        return self._read(MySQLConnection.encoded, query, rows)
 
     def estimate(self, query: Query) -> int:
         """See `database.Session.estimate`."""
@@ -155,8 +75,15 @@ class _Session:
                 if connection.reusable:
                     connection.execute("ROLLBACK")
 
+    def _read(
+        self, read: Callable[..., Generator[T]], query: Query, rows: Callable[[], int]
+    ) -> Generator[T]:
+        with self._running(self._held) as connection:
+            text = _limited(query.text, self._limits.query_seconds(), mariadb=connection.is_mariadb)
+            yield from read(connection, text, query.parameters, rows)
+
     @contextmanager
-    def _running(self, held: _Connection | None = None) -> Iterator[_Connection]:
+    def _running(self, held: MySQLConnection | None = None) -> Iterator[MySQLConnection]:
         """Take a connection for one query (the one held, if any), open to `interrupt` meanwhile."""
         with ExitStack() as stack:
             connection = held or stack.enter_context(self._database.pool.connection())
@@ -239,12 +166,12 @@ class MySQLDatabase:
             for _ in connection.blocks("SELECT 1"):
                 pass
 
-    def kill(self, connection: _Connection) -> None:
+    def kill(self, connection: MySQLConnection) -> None:
         """End a connection and its query from a side connection; never raises."""
         connection.reusable = False
         # KILL QUERY would miss a query that is just about to be sent; the connection is lost anyway.
         with suppress(UserStreamError):
-            side = _Connection(self.options, (connection.address,))
+            side = MySQLConnection(self.options, (connection.address,))
             with _closing(side):
                 side.execute(f"KILL {connection.thread_id}")
                 self._kills.add()
@@ -254,14 +181,14 @@ class MySQLDatabase:
         self.pool.close()
 
     @contextmanager
-    def _apart(self) -> Iterator[_Connection]:
+    def _apart(self) -> Iterator[MySQLConnection]:
         """Open a connection outside the pool, so that a busy pool says nothing about the database."""
         connection = self._connect()
         with _closing(connection):
             yield connection
 
-    def _connect(self) -> _Connection:
-        connection = _Connection(self.options, self._addresses)
+    def _connect(self) -> MySQLConnection:
+        connection = MySQLConnection(self.options, self._addresses)
         # The host that answered goes first, so that a dead one costs its time-out only once.
         first = connection.address
         self._addresses = (first, *(a for a in self._addresses if a != first))
@@ -269,20 +196,11 @@ class MySQLDatabase:
 
 
 @contextmanager
-def _closing(connection: _Connection) -> Iterator[None]:
+def _closing(connection: MySQLConnection) -> Iterator[None]:
     try:
         yield
     finally:
         connection.close()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Let no driver error out."""
-    try:
-        yield
-    except DRIVER_ERRORS as error:
-        raise translate(getattr(error, "errno", None)) from error
 
 
 def _limited(select: str, seconds: float, *, mariadb: bool) -> str:

@@ -1,9 +1,23 @@
-"""What a row is on its way: raw bytes as the database sent them, or a decoded tuple."""
+"""What rows are on their way: raw bytes as the database sent them, encoded for the wire, or decoded tuples."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
-__all__ = ["DecodeUsers", "Packer", "RawAge", "RawRow", "UserRow", "decode_ages"]
+if TYPE_CHECKING:
+    from userstream_server.db.database import Session
+    from userstream_server.db.sql import Query
+
+__all__ = [
+    "DecodeUsers",
+    "EncodedUsers",
+    "Packed",
+    "Packer",
+    "RawAge",
+    "RawRow",
+    "UserRow",
+    "decode_ages",
+]
 
 RawRow = tuple[bytes, bytes, bytes, bytes]
 """(user_id, name, email, age): UTF-8 text, and age in decimal digits."""
@@ -28,40 +42,73 @@ class UserRow(NamedTuple):
     age: int
 
 
+class EncodedUsers(NamedTuple):
+    """Users that were read together, ready for the wire.
+
+    Attributes:
+        users: A field `users` for each, as `wire` describes it.
+        user_count: How many.
+        user_ids: Their user_ids, one behind the other.
+        last_user_id: The last of them.
+    """
+
+    users: bytes
+    user_count: int
+    user_ids: bytes
+    last_user_id: bytes
+
+
 T_co = TypeVar("T_co", covariant=True)
+
+
+class Packed(NamedTuple, Generic[T_co]):
+    """What became of some rows.
+
+    Attributes:
+        pack: That.
+        rows: How many rows.
+        last_user_id: The last one's user_id.
+    """
+
+    pack: T_co
+    rows: int
+    last_user_id: bytes
 
 
 class Packer(Protocol[T_co]):
     """Decides how many rows go together, and what becomes of them while the next are still being read."""
 
-    def rows(self) -> int:
-        """Return how many rows the next pack shall have."""
+    def read(self, session: "Session", query: "Query") -> Generator[Packed[T_co]]:
+        """Run a query for users and yield its rows, packed; whoever stops early closes the generator.
 
-    def __call__(self, rows: Sequence[RawRow]) -> T_co:
-        """Make a pack of that many rows, fewer at the end of a chunk."""
+        Raises:
+            UserStreamError: From the session.
+        """
 
 
 class DecodeUsers:
     """Packs that are lists of decoded users.
 
     Args:
-        pack_rows: Users in each.
+        pack_rows: Users in each, fewer only in a query's last.
     """
 
     def __init__(self, pack_rows: int = 1000) -> None:
         """See the class."""
         self._pack_rows = pack_rows
 
-    def rows(self) -> int:
-        """See `Packer.rows`."""
-        return self._pack_rows
+    def read(self, session: "Session", query: "Query") -> Generator[Packed[list[UserRow]]]:
+        """See `Packer.read`."""
+        with closing(session.blocks(query, lambda: self._pack_rows)) as blocks:
+            for block in blocks:
+                yield Packed(_decode_users(block), len(block), block[-1][0])
 
-    def __call__(self, rows: Sequence[RawRow]) -> list[UserRow]:
-        """Decode them."""
-        return [
-            UserRow(user_id.decode(), name.decode(), email.decode(), int(age))
-            for user_id, name, email, age in rows
-        ]
+
+def _decode_users(rows: Sequence[RawRow]) -> list[UserRow]:
+    return [
+        UserRow(user_id.decode(), name.decode(), email.decode(), int(age))
+        for user_id, name, email, age in rows
+    ]
 
 
 def decode_ages(rows: Sequence[RawAge]) -> list[int]:

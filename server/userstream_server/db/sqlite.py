@@ -10,6 +10,7 @@ from typing import Any
 from userstream_server.db.database import BLOCK_ROWS, DatabaseFound, Driver
 from userstream_server.db.limits import CallLimits, SnapshotViews
 from userstream_server.db.pool import Pool
+from userstream_server.db.rows import EncodedUsers
 from userstream_server.db.shape import check_shape, columns_of
 from userstream_server.db.sql import SQLITE, SQLITE_COLUMNS, Dialect, Query
 from userstream_server.errors import (
@@ -19,6 +20,7 @@ from userstream_server.errors import (
     UnavailableError,
     UserStreamError,
 )
+from userstream_server.wire import encode_blocks
 
 __all__ = ["SQLiteDatabase", "translated"]
 
@@ -79,6 +81,10 @@ class _Session:
     ) -> Generator[list[Any]]:
         """See `database.Session.blocks`."""
         return self._blocks(query, rows, self._held)
+
+    def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
+        """See `database.Session.encoded`."""
+        return encode_blocks(self.blocks(query, rows))
 
     def _blocks(
         self, query: Query, rows: Callable[[], int], held: _Connection | None

@@ -109,7 +109,7 @@ class Users:
         Args:
             batch_size: Users a batch.
             scan: Which users.
-            packer: What to make of a batch; it must ask for `batch_size` rows.
+            packer: What to make of a batch; it must take `batch_size` rows.
 
         Raises:
             UserStreamError: See `stream_users`.
@@ -140,7 +140,7 @@ class Users:
         Args:
             page_size: Users a page.
             scan: Which users; its limit is not used.
-            packer: What to make of a page; it must ask for `page_size` rows.
+            packer: What to make of a page; it must take `page_size` rows.
             offset: Skip this many users first (LIMIT/OFFSET; its cost grows with it).
 
         Raises:
@@ -151,12 +151,12 @@ class Users:
         while has_more:
             # One row more than the page tells whether another page follows, without a query for it.
             query = users_query(self._session.dialect, scan, limit=page_size + 1, offset=offset)
-            blocks = list(self._session.blocks(query, packer.rows))
-            if not blocks:
+            pages = list(packer.read(self._session, query))
+            if not pages:
                 return
-            has_more = len(blocks) > 1
-            last_key = blocks[0][-1][0].decode("ascii")
-            yield Page(packer(blocks[0]), has_more, last_key)
+            has_more = len(pages) > 1
+            last_key = pages[0].last_user_id.decode("ascii")
+            yield Page(pages[0].pack, has_more, last_key)
             scan, offset = scan.beginning_after(last_key), 0
 
     @overload

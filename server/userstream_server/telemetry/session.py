@@ -3,17 +3,20 @@
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from opentelemetry.metrics import Histogram
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from userstream_server.account import CallAccount
 from userstream_server.db.database import BLOCK_ROWS, Session
+from userstream_server.db.rows import EncodedUsers
 from userstream_server.db.sql import Dialect, Query
 from userstream_server.errors import CallCancelledError
 
 __all__ = ["ObservedSession"]
+
+T = TypeVar("T")
 
 
 class ObservedSession:
@@ -51,12 +54,11 @@ class ObservedSession:
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
     ) -> Generator[list[Any]]:
         """See `database.Session.blocks`."""
-        found = 0
-        with self._measured("read") as span, closing(self._session.blocks(query, rows)) as blocks:
-            for block in blocks:
-                found += len(block)
-                yield block
-            span.set_attribute("db.response.returned_rows", found)
+        return self._read(self._session.blocks(query, rows), len)
+
+    def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
+        """See `database.Session.encoded`."""
+        return self._read(self._session.encoded(query, rows), lambda block: block.user_count)
 
     def estimate(self, query: Query) -> int:
         """See `database.Session.estimate`."""
@@ -66,6 +68,14 @@ class ObservedSession:
     def interrupt(self) -> None:
         """See `database.Session.interrupt`."""
         self._session.interrupt()
+
+    def _read(self, reading: Generator[T], rows_in: Callable[[T], int]) -> Generator[T]:
+        found = 0
+        with self._measured("read") as span, closing(reading) as blocks:
+            for block in blocks:
+                found += rows_in(block)
+                yield block
+            span.set_attribute("db.response.returned_rows", found)
 
     @contextmanager
     def _measured(self, kind: str) -> Iterator[Span]:

@@ -1,0 +1,130 @@
+"""One connection to MySQL or MariaDB, and how rows are read on it.
+
+Rows are read with the driver's C extension's own `fetch_row`, as tuples of bytes; the driver's cursors
+cost several times more. Where the extension does not load, the driver's Python side does the same job
+ten times slower.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from time import monotonic
+from typing import Any
+
+from userstream_server.db.database import BLOCK_ROWS, DatabaseFound
+from userstream_server.db.mysql_connect import DRIVER_ERRORS, Address, MySQLOptions, connect_any
+from userstream_server.db.mysql_errors import translate
+from userstream_server.db.rows import EncodedUsers
+from userstream_server.wire import encode_blocks
+
+__all__ = ["MySQLConnection"]
+
+
+class MySQLConnection:
+    """One connection as the pool keeps it.
+
+    Args:
+        options: How to connect.
+        addresses: The hosts, in the order to try them.
+
+    Attributes:
+        address: The host it leads to.
+        thread_id: What the database calls it, for KILL.
+        is_mariadb: Whether that is a MariaDB.
+        used_at: See `pool.Poolable`.
+        reusable: See `pool.Poolable`.
+    """
+
+    def __init__(self, options: MySQLOptions, addresses: tuple[Address, ...]) -> None:
+        """See the class; connects."""
+        self._raw, self.address = connect_any(options, addresses)
+        self._pure = options.use_pure
+        self.thread_id = int(self._raw.connection_id)
+        self._version = str(self._raw.server_info)
+        self.is_mariadb = "mariadb" in self._version.lower()
+        self.used_at = monotonic()
+        self.reusable = True
+        self.unread = False
+
+    def blocks(
+        self,
+        text: str,
+        parameters: tuple[object, ...] = (),
+        rows: Callable[[], int] = lambda: BLOCK_ROWS,
+    ) -> Generator[list[Any]]:
+        """Run a statement and yield its rows in blocks of tuples of bytes."""
+        with _translated():
+            take = self._run_pure(text, parameters) if self._pure else self._run(text, parameters)
+            self.unread = True
+            while block := list(islice(take, rows())):
+                yield block
+            if not self._pure:
+                self._raw.free_result()
+            self.unread = False
+
+    def encoded(
+        self, text: str, parameters: tuple[object, ...], rows: Callable[[], int]
+    ) -> Generator[EncodedUsers]:
+        """Run a query for users and yield them encoded, as many at once as `rows` says."""
+        yield from encode_blocks(self.blocks(text, parameters, rows))
+
+    def execute(self, text: str) -> None:
+        """Run a statement that has no rows."""
+        with _translated():
+            self._raw.cmd_query(text)
+
+    def describe(self) -> DatabaseFound:
+        """Say what this connection leads to, and how."""
+        ((_, cipher),) = next(self.blocks("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
+        return DatabaseFound(
+            f"{'MariaDB' if self.is_mariadb else 'MySQL'} {self._version}",
+            f"encrypted ({cipher.decode()})" if cipher else "not encrypted",
+            self._describe_driver(),
+            fast_driver=not self._pure,
+        )
+
+    def _describe_driver(self) -> str:
+        if self._pure:
+            return "pure Python, ten times slower"
+        return "C extension"
+
+    def is_alive(self) -> bool:
+        """Ask the database with one round trip."""
+        try:
+            self._raw.ping(reconnect=False)
+        except DRIVER_ERRORS:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the connection. An unread result should be killed first, or its rest is read here."""
+        with suppress(*DRIVER_ERRORS):
+            self._raw.close()
+
+    def _run(self, text: str, parameters: tuple[object, ...]) -> Iterator[Any]:
+        """Run a statement; return its rows without a single Python frame in between."""
+        # Not through a cursor: making one asks the server first whether it still lives.
+        self._raw.cmd_query(self._quoted(text, parameters), raw=True)
+        return iter(self._raw._cmysql.fetch_row, None)
+
+    def _quoted(self, text: str, parameters: tuple[object, ...]) -> bytes:
+        """Put parameters into a statement, as the driver quotes them."""
+        if not parameters:
+            return text.encode()
+        return text.encode() % tuple(self._raw.prepare_for_mysql(parameters))
+
+    def _run_pure(self, text: str, parameters: tuple[object, ...]) -> Iterator[Any]:
+        """Do the same without the C extension."""
+        cursor = self._raw.cursor(raw=True)
+        cursor.execute(text, parameters)
+        # This side hands out bytearrays, and None for NULL, which only EXPLAIN has here.
+        return (tuple(v if v is None else bytes(v) for v in row) for row in cursor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Let no driver error out."""
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        raise translate(getattr(error, "errno", None)) from error

@@ -18,7 +18,7 @@ from benchmarks.processes import Measured, start_announcing_port
 
 __all__ = ["Arena", "Server", "ServerKind", "open_arena"]
 
-ServerKind = Literal["userstream", "go", "plain", "quickest"]
+ServerKind = Literal["userstream", "userstream-python", "go", "plain", "quickest"]
 _PLAIN = "benchmarks.contestants.plain_grpcio"
 
 
@@ -70,6 +70,9 @@ class Arena:
         if key not in self._running:
             if kind == "userstream":
                 self._running[key] = self.stack.enter_context(self.userstream(table))
+            elif kind == "userstream-python":
+                python = self.userstream(table, NATIVE_ROWS="false")
+                self._running[key] = self.stack.enter_context(python)
             else:
                 self._running[key] = self.stack.enter_context(self.served(kind, table, {}))
         return self._running[key]

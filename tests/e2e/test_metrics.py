@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2 as pb
 from userstream.v1.user_service_pb2_grpc import UserServiceStub
+from userstream_server.db.native_rows import load_library
 from userstream_server.db.rows import UserRow
 from userstream_server.db.seed import seed_synthetic
 from userstream_server.db.url import DatabaseUrl
@@ -220,6 +221,8 @@ def test_what_runs(measured: ServerProcess, shared_url: str) -> None:
 
     engine = DatabaseUrl.parse(shared_url).engine
     labels = {"version": version("userstream"), "engine": engine, "driver_kind": "c"}
+    if engine == "mysql":
+        labels["encoder"] = "c" if load_library() else "python"
     assert seen.total("userstream_build_info", **labels) == 1
     assert seen.total("process_resident_memory_bytes") > 0
 

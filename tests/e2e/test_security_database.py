@@ -59,6 +59,8 @@ def test_tls_to_the_database(encrypted: str, authority: Authority, tmp_path: Pat
     assert (code, "encrypted (TLS" in said) == (0, True)
     with serving(trusted, tmp_path) as server, stub_for(server.target) as stub:
         assert stub.AverageAge(pb.AverageAgeRequest()).user_count == 100
+        streamed = stub.StreamUsers(pb.StreamUsersRequest())
+        assert sum(len(message.users) for message in streamed) == 100
     (tmp_path / "others").mkdir()
     stranger = Authority(tmp_path / "others")
     for url in (

@@ -52,5 +52,6 @@ def open_url(url: str, **options: Any) -> Database:
     parsed = DatabaseUrl.parse(url)
     if parsed.engine == "sqlite":
         return SQLiteDatabase(parsed.path or Path(), **options)
-    connect = {k: options.pop(k) for k in ("use_pure", "query_timeout_seconds") if k in options}
+    for_connecting = {"use_pure", "native_rows", "query_timeout_seconds"} & options.keys()
+    connect = {name: options.pop(name) for name in for_connecting}
     return MySQLDatabase(MySQLOptions(parsed, **connect), **options)

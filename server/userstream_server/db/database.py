@@ -29,12 +29,14 @@ class Driver:
         name: The package.
         version: Its version.
         kind: `c` for the C extension, `python` for the slow one without it.
+        encoder: What encodes users: `c` for native_rows.c, `python` for wire.py.
     """
 
     engine: str
     name: str
     version: str
     kind: str
+    encoder: str = "python"
 
 
 @dataclass(frozen=True, slots=True)

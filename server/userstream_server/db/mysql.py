@@ -9,6 +9,7 @@ from userstream_server.db.database import BLOCK_ROWS, DatabaseFound, Driver
 from userstream_server.db.limits import CallLimits, SnapshotViews, Tally
 from userstream_server.db.mysql_connect import DRIVER_VERSION, Address, MySQLOptions
 from userstream_server.db.mysql_connection import MySQLConnection
+from userstream_server.db.native_rows import can_read_natively
 from userstream_server.db.pool import Pool
 from userstream_server.db.rows import EncodedUsers
 from userstream_server.db.shape import check_shape, columns_of
@@ -134,7 +135,8 @@ class MySQLDatabase:
     def driver(self) -> Driver:
         """See `database.Database.driver`."""
         kind = "python" if self.options.use_pure else "c"
-        return Driver("mysql", "mysql-connector-python", DRIVER_VERSION, kind)
+        encoder = "c" if can_read_natively(self.options) else "python"
+        return Driver("mysql", "mysql-connector-python", DRIVER_VERSION, kind, encoder)
 
     @property
     def queries_killed(self) -> int:

@@ -51,6 +51,7 @@ class MySQLOptions:
         query_timeout_seconds: The longest a query may take; the socket waits a little longer.
         net_write_timeout_seconds: How long the database keeps a result that we do not read.
         use_pure: Use the driver's Python side even where its C extension is there.
+        native_rows: Fetch and encode users in C where that part was built.
     """
 
     url: DatabaseUrl
@@ -58,6 +59,7 @@ class MySQLOptions:
     query_timeout_seconds: float = 300.0
     net_write_timeout_seconds: int = 60
     use_pure: bool = not HAVE_CEXT
+    native_rows: bool = True
 
 
 def connect_any(

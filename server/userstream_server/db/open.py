@@ -30,6 +30,7 @@ def open_database(settings: ServerSettings) -> Database:
             connect_timeout_seconds=settings.connect_timeout_seconds,
             query_timeout_seconds=settings.query_timeout_seconds,
             net_write_timeout_seconds=settings.net_write_timeout_seconds,
+            native_rows=settings.native_rows,
         ),
         pool_size=settings.pool_size,
         pool_wait_seconds=settings.pool_wait_seconds,

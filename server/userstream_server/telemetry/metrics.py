@@ -77,6 +77,7 @@ class Metrics:
             "driver": driver.name,
             "driver_version": driver.version,
             "driver_kind": driver.kind,
+            "encoder": driver.encoder,
         }
         self._gauge("build.info", lambda _: [Observation(1, labels)], "What runs here; always 1.")
 

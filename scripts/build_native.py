@@ -1,0 +1,63 @@
+"""Compile server/userstream_server/db/native_rows.c, beside it, whenever the package is built or installed.
+
+Hatchling runs this. Without a compiler the package is built all the same, for any system, and reads rows in Python.
+`CC` names the compiler; HATCH_BUILD_NO_HOOKS=true builds without.
+"""
+
+import os
+import shlex
+import subprocess
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+SOURCE = Path("server/userstream_server/db/native_rows.c")
+LIBRARY = SOURCE.with_name("libnative_rows.so")  # Python would import one of the source's name
+OPTIONS = ("-O2", "-std=c11", "-shared", "-fPIC")
+
+
+class NativeBuildHook(BuildHookInterface[Any]):
+    """Adds the library to the wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's
+        """Compile, and say for which system the wheel is then."""
+        if self.target_name != "wheel":
+            return
+        library = Path(self.root) / LIBRARY
+        if problem := compile_library(Path(self.root) / SOURCE, library):
+            self.app.display_warning(f"Rows will be read in Python: {problem}")
+            library.unlink(missing_ok=True)
+            return
+        system = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["tag"] = f"py3-none-{system}"
+        build_data["pure_python"] = False
+        build_data["artifacts"].append(str(LIBRARY))
+
+
+def compile_library(source: Path, library: Path, *options: str) -> str:
+    """Compile a C file into a library, which is there whole or not at all.
+
+    Args:
+        source: The C file.
+        library: What to make.
+        options: More options for the compiler.
+
+    Returns:
+        What went wrong; empty if nothing did.
+    """
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    # In the same folder, so that it can take the old one's place, which a running server may have loaded.
+    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".native-") as folder:
+        made = Path(folder) / library.name
+        command = [*compiler, *OPTIONS, *options, "-o", str(made), str(source)]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True)
+        except OSError:
+            return f"there is no compiler {compiler[0]}"
+        except subprocess.CalledProcessError as error:
+            return f"{compiler[0]} failed: {error.stderr.strip()[-500:]}"
+        made.replace(library)
+    return ""

@@ -1,0 +1,238 @@
+"""Rows fetched and encoded in C (`native_rows.c`), over the connection that the driver already has.
+
+The driver hands out one row at a time as Python objects, which costs most of what a row costs. Its C
+extension carries MySQL's client library and exports it, so the loop over the rows can be C on the same
+connection: its TLS, its account, its time-outs. What it must know of the driver is where in a
+connection's object the library's `MYSQL` stands. That is no promise of the driver's, so it is taken only
+from versions in which it was looked up, and only after the library has told the right connection's
+number from there; in every other case rows are read in Python, with the same bytes (docs/adr/0008).
+
+The library was built with the package if there was a compiler (scripts/build_native.py).
+
+C API: https://dev.mysql.com/doc/c-api/9.0/en/c-api-function-reference.html
+"""
+
+import ctypes
+from collections.abc import Callable, Generator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mysql.connector import errors as driver_errors
+
+from userstream_server.db.mysql_connect import DRIVER_VERSION, HAVE_CEXT, MySQLOptions
+from userstream_server.db.rows import EncodedUsers
+
+if HAVE_CEXT:
+    import _mysql_connector
+
+__all__ = [
+    "LIBRARY",
+    "NativeReader",
+    "RowFetcher",
+    "can_read_natively",
+    "load_library",
+    "native_rows",
+]
+
+LIBRARY = Path(__file__).with_name("libnative_rows.so")
+_INTERFACE = 1
+"""What native_rows.c says of itself; a library left from another version is not used."""
+
+_DRIVERS = ("9.7.",)
+"""Versions of the driver whose connection object is known: its header, then the MYSQL structure."""
+_LEAST_OBJECT_BYTES = 1024
+"""That structure alone is larger; an object below this holds at best a pointer to it."""
+
+_COLUMNS = 4
+_NO_MEMORY = -1
+
+
+class _Buffer(ctypes.Structure):
+    _fields_ = (
+        ("bytes", ctypes.c_void_p),
+        ("used", ctypes.c_size_t),
+        ("room", ctypes.c_size_t),
+    )
+
+
+class _Encoded(ctypes.Structure):
+    _fields_ = (
+        ("users", _Buffer),
+        ("user_ids", _Buffer),
+        ("last_id_bytes", ctypes.c_size_t),
+    )
+
+
+class RowFetcher:
+    """The C loop and its buffers.
+
+    Args:
+        library: From `load_library`.
+        fetch_row: Address of `mysql_fetch_row`.
+        fetch_lengths: Address of `mysql_fetch_lengths`.
+    """
+
+    def __init__(self, library: ctypes.CDLL, fetch_row: int, fetch_lengths: int) -> None:
+        """See the class."""
+        self._library = library
+        self._functions = fetch_row, fetch_lengths
+        self._out = _Encoded()
+
+    def fetch(self, result: int, rows: int) -> EncodedUsers:
+        """Fetch up to `rows` rows.
+
+        Args:
+            result: Address of the `MYSQL_RES`.
+            rows: How many; fewer come at the end of the result, or when reading failed.
+
+        Raises:
+            MemoryError: There is not enough for a row.
+            ValueError: A column is NULL, or an age no whole number.
+        """
+        out = self._out
+        count = self._library.userstream_fetch(*self._functions, result, rows, ctypes.byref(out))
+        if count < 0:
+            raise MemoryError if count == _NO_MEMORY else ValueError("a row is no user")
+        users, ids = out.users, out.user_ids
+        user_ids = ctypes.string_at(ids.bytes, ids.used) if ids.used else b""
+        return EncodedUsers(
+            ctypes.string_at(users.bytes, users.used) if users.used else b"",
+            count,
+            user_ids,
+            user_ids[len(user_ids) - out.last_id_bytes :],
+        )
+
+    def close(self) -> None:
+        """Give the buffers' memory back; the next fetch takes new."""
+        self._library.userstream_free(ctypes.byref(self._out))
+
+
+class NativeReader:
+    """Runs queries on one of the driver's connections and reads their rows in C.
+
+    Args:
+        library: From `load_library`.
+        client: The driver's C extension, which exports MySQL's client library.
+        session: Address of the connection's `MYSQL`.
+    """
+
+    def __init__(self, library: ctypes.CDLL, client: ctypes.CDLL, session: int) -> None:
+        """See the class."""
+        self._client = client
+        self._session = session
+        self._result: int | None = None
+        functions = (client.mysql_fetch_row, client.mysql_fetch_lengths)
+        self._fetcher = RowFetcher(library, *map(_address, functions))
+
+    @property
+    def unread(self) -> bool:
+        """Whether a result was not read to its end."""
+        return self._result is not None
+
+    def encoded(self, query: bytes, rows: Callable[[], int]) -> Generator[EncodedUsers]:
+        """Run a SELECT of user_id, name, email and age; yield its rows encoded, as many at once as `rows` says.
+
+        Left early, its result stays unread; the connection must then be killed and closed.
+
+        Raises:
+            mysql.connector.Error: With the library's number.
+            ValueError: The rows are no users.
+        """
+        if self._client.mysql_real_query(self._session, query, len(query)):
+            raise self._error()
+        self._result = self._client.mysql_use_result(self._session)
+        if self._result is None:
+            raise self._error()
+        if self._client.mysql_num_fields(self._result) != _COLUMNS:
+            raise ValueError("a row of other columns is no user")
+        is_last = False
+        while not is_last:
+            wanted = rows()
+            block = self._fetcher.fetch(self._result, wanted)
+            if is_last := block.user_count < wanted:
+                if self._client.mysql_errno(self._session):
+                    raise self._error()
+                self.close()
+            if block.user_count:
+                yield block
+
+    def close(self) -> None:
+        """Let go of the result and of all memory; rows not yet read are read here.
+
+        To be called before the connection itself is closed.
+        """
+        if self._result is not None:
+            self._client.mysql_free_result(self._result)
+            self._result = None
+        self._fetcher.close()
+
+    def _error(self) -> Exception:
+        # Without the library's text, which may hold parts of the query.
+        return driver_errors.Error(errno=self._client.mysql_errno(self._session))
+
+
+def can_read_natively(options: MySQLOptions) -> bool:
+    """Say whether that is wished for and both libraries are there and known."""
+    wished = options.native_rows and not options.use_pure
+    return wished and load_library() is not None and _load_client() is not None
+
+
+def native_rows(connection: Any, options: MySQLOptions) -> NativeReader | None:
+    """Return a reader for one of the driver's connections; None where rows have to be read in Python."""
+    library, client = load_library(), _load_client()
+    if not can_read_natively(options) or library is None or client is None:
+        return None
+    # The object's header, then the MYSQL structure; the library tells whether it stands there.
+    session = id(connection._cmysql) + object.__basicsize__
+    if client.mysql_thread_id(session) != connection.connection_id:
+        return None
+    return NativeReader(library, client, session)
+
+
+@cache
+def load_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
+    """Load the library built from native_rows.c; None if there is none, or one of another version."""
+    try:
+        library = ctypes.CDLL(str(path))
+        if library.userstream_interface() != _INTERFACE:
+            return None
+    except (OSError, AttributeError):
+        return None
+    address = ctypes.c_void_p
+    library.userstream_fetch.argtypes = (address, address, address, ctypes.c_long, address)
+    library.userstream_fetch.restype = ctypes.c_long
+    library.userstream_free.argtypes = (address,)
+    library.userstream_free.restype = None
+    return library
+
+
+@cache
+def _load_client() -> ctypes.CDLL | None:
+    """Return MySQL's client library as the driver carries it; None if this driver is not known."""
+    if not HAVE_CEXT or not DRIVER_VERSION.startswith(_DRIVERS):
+        return None
+    if _mysql_connector.MySQL.__basicsize__ < _LEAST_OBJECT_BYTES:
+        return None
+    address = ctypes.c_void_p
+    types: dict[str, tuple[Any, tuple[Any, ...]]] = {
+        "mysql_real_query": (ctypes.c_int, (address, ctypes.c_char_p, ctypes.c_ulong)),
+        "mysql_use_result": (address, (address,)),
+        "mysql_free_result": (None, (address,)),
+        "mysql_num_fields": (ctypes.c_uint, (address,)),
+        "mysql_errno": (ctypes.c_uint, (address,)),
+        "mysql_thread_id": (ctypes.c_ulong, (address,)),
+    }
+    try:
+        client = ctypes.CDLL(_mysql_connector.__file__)
+        for name, (returned, arguments) in types.items():
+            function = getattr(client, name)
+            function.restype, function.argtypes = returned, arguments
+        _ = client.mysql_fetch_row, client.mysql_fetch_lengths
+    except (OSError, AttributeError):  # an extension that does not export it
+        return None
+    return client
+
+
+def _address(function: Any) -> int:
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)

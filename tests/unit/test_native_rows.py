@@ -1,0 +1,154 @@
+"""What native_rows.c writes is what wire.py and protobuf write, and it is used only where it fits."""
+
+import ctypes
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from userstream_server import wire
+from userstream_server.db import native_rows
+from userstream_server.db.mysql_connect import MySQLOptions
+from userstream_server.db.native_rows import LIBRARY, RowFetcher, load_library
+from userstream_server.db.rows import EncodedUsers, RawRow
+from userstream_server.db.url import DatabaseUrl
+
+AGE_MAX = 9_999_999_999
+KEY = b"0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
+texts = st.text(max_size=300).map(str.encode)
+users = st.tuples(texts, texts, texts, st.integers(-AGE_MAX, AGE_MAX).map(b"%d".__mod__))
+
+OPTIONS = MySQLOptions(DatabaseUrl.parse("mysql://user:password@127.0.0.1/users"))
+
+FetchRow = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+
+pytestmark = pytest.mark.skipif(
+    shutil.which(os.environ.get("CC", "cc")) is None and not LIBRARY.exists(),
+    reason="no compiler here, so there is no native part",
+)
+
+
+class Result:
+    """Rows as MySQL's client library hands them out: one at a time, values and lengths apart."""
+
+    def __init__(self, rows: Sequence[Sequence[bytes | None]]) -> None:
+        self._left = iter(rows)
+        self._values = (ctypes.c_char_p * 4)()
+        self._lengths = (ctypes.c_ulong * 4)()
+        self._functions = FetchRow(self._fetch_row), FetchRow(self._fetch_lengths)
+        # The sanitizers' test names a library of its own.
+        library = load_library(Path(os.environ.get("NATIVE_ROWS_LIBRARY", LIBRARY)))
+        assert library is not None, "the package is installed without its native part"
+        addresses = [ctypes.cast(function, ctypes.c_void_p).value for function in self._functions]
+        self.fetcher = RowFetcher(library, *(address or 0 for address in addresses))
+
+    def fetch(self, rows: int) -> EncodedUsers:
+        return self.fetcher.fetch(0, rows)
+
+    def _fetch_row(self, _: object) -> int | None:
+        row = next(self._left, None)
+        if row is None:
+            return None
+        for n, value in enumerate(row):
+            # A copy of exactly its length, so that reading past its end is seen.
+            self._values[n] = None if value is None else ctypes.create_string_buffer(value).raw
+            self._lengths[n] = len(value or b"")
+        return ctypes.addressof(self._values)
+
+    def _fetch_lengths(self, _: object) -> int:
+        return ctypes.addressof(self._lengths)
+
+
+def fetch_all(rows: Sequence[RawRow], at_once: int = 10_000) -> list[EncodedUsers]:
+    """Fetch rows in blocks."""
+    result = Result(rows)
+    blocks = []
+    while (block := result.fetch(at_once)).user_count:
+        blocks.append(block)
+    result.fetcher.close()
+    return blocks
+
+
+@given(st.lists(users, max_size=20), st.integers(1, 7))
+def test_any_users(rows: list[RawRow], at_once: int) -> None:
+    """Any users, emoji and NULs among them, in blocks of any size, are those that Python encodes."""
+    blocks = [rows[first : first + at_once] for first in range(0, len(rows), at_once)]
+
+    assert list(wire.encode_blocks(block for block in blocks)) == fetch_all(rows, at_once)
+
+
+@pytest.mark.parametrize("text", ["a", "\0", "é", "🌻"])
+def test_every_length(text: str) -> None:
+    """Every length from 0 to 2,100 characters, across each border of the varints, in both text fields."""
+    rows = [(KEY, (text * n).encode(), (text * (2100 - n)).encode(), b"25") for n in range(2101)]
+    (block,) = fetch_all(rows)
+
+    assert wire.encode_users(rows) == block.users
+    assert KEY * len(rows) == block.user_ids
+
+
+def test_every_border_of_an_age() -> None:
+    """Ages of up to 64 bits, at each border of the varints, and digits as ZEROFILL writes them."""
+    borders = {
+        sign * (2**bits + near) for bits in range(64) for near in (-1, 0, 1) for sign in (1, -1)
+    }
+    rows = [(KEY, b"n", b"e", b"%d" % age) for age in sorted(borders)]
+    padded = [(KEY, b"n", b"e", b"%010d" % age) for age in range(2_000)]
+    (block,) = fetch_all(rows + padded)
+
+    assert wire.encode_users(rows + padded) == block.users
+
+
+def test_a_text_larger_than_any_column() -> None:
+    """Buffers grow to what comes, in the middle of a block too."""
+    rows = [(KEY, b"x" * n, b"y" * n, b"1") for n in (1, 16_384, 3_000_000, 2)]
+    (block,) = fetch_all(rows)
+
+    assert wire.encode_users(rows) == block.users
+
+
+def test_the_end_of_a_result() -> None:
+    """Fewer rows than asked for, then none, are an end."""
+    result = Result([(KEY, b"n", b"e", b"1")] * 3)
+
+    assert [2, 1, 0] == [result.fetch(2).user_count for _ in range(3)]
+
+
+@pytest.mark.parametrize("age", [b"", b"-", b"1.5", b"+1", b" 1", b"1e3", b"1-", None])
+def test_what_is_no_age_is_refused(age: bytes | None) -> None:
+    """Neither guessed nor left out."""
+    with pytest.raises(ValueError, match="no user"):
+        Result([(KEY, b"n", b"e", age)]).fetch(1)
+
+
+@pytest.mark.parametrize("column", range(3))
+def test_null_is_refused(column: int) -> None:
+    """No column of a user may be NULL."""
+    row: list[bytes | None] = [KEY, b"n", b"e", b"1"]
+    row[column] = None
+    with pytest.raises(ValueError, match="no user"):
+        Result([row]).fetch(1)
+
+
+def test_a_library_that_is_not_there_or_not_one(tmp_path: Path) -> None:
+    """Then there is none, and rows are read in Python."""
+    (tmp_path / "broken.so").write_bytes(b"no library")
+
+    assert load_library(tmp_path / "missing.so") is None
+    assert load_library(tmp_path / "broken.so") is None
+
+
+def test_an_unknown_driver_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a connection's inside was never looked at, nobody reaches into it."""
+    for name, value in (("DRIVER_VERSION", "9.8.0"), ("_LEAST_OBJECT_BYTES", 10**6)):
+        with monkeypatch.context() as patch:
+            patch.setattr(native_rows, name, value)
+            native_rows._load_client.cache_clear()
+
+            assert not native_rows.can_read_natively(OPTIONS)
+    native_rows._load_client.cache_clear()
+
+    assert native_rows.can_read_natively(OPTIONS)

@@ -114,12 +114,16 @@ class NativeReader:
     Args:
         library: From `load_library`.
         client: The driver's C extension, which exports MySQL's client library.
-        session: Address of the connection's `MYSQL`.
+        owner: The driver's object of the connection.
+        session: Address of its `MYSQL`.
     """
 
-    def __init__(self, library: ctypes.CDLL, client: ctypes.CDLL, session: int) -> None:
+    def __init__(
+        self, library: ctypes.CDLL, client: ctypes.CDLL, owner: object, session: int
+    ) -> None:
         """See the class."""
         self._client = client
+        self._owner = owner  # the address is valid for as long as this lives
         self._session = session
         self._result: int | None = None
         functions = (client.mysql_fetch_row, client.mysql_fetch_lengths)
@@ -183,11 +187,12 @@ def native_rows(connection: Any, options: MySQLOptions) -> NativeReader | None:
     library, client = load_library(), _load_client()
     if not can_read_natively(options) or library is None or client is None:
         return None
+    owner = connection._cmysql
     # The object's header, then the MYSQL structure; the library tells whether it stands there.
-    session = id(connection._cmysql) + object.__basicsize__
+    session = id(owner) + object.__basicsize__
     if client.mysql_thread_id(session) != connection.connection_id:
         return None
-    return NativeReader(library, client, session)
+    return NativeReader(library, client, owner, session)
 
 
 @cache

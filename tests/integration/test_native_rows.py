@@ -2,6 +2,7 @@
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -9,11 +10,12 @@ import pytest
 from userstream_server.db.database import Database
 from userstream_server.db.mysql import MySQLDatabase
 from userstream_server.db.mysql_connect import MySQLOptions, connect_any
-from userstream_server.db.native_rows import load_library, native_rows
+from userstream_server.db.native_library import load_library
+from userstream_server.db.native_rows import native_rows
 from userstream_server.db.rows import UserRow
 from userstream_server.db.scan import Scan, UserFilter
 from userstream_server.db.seed import seed_synthetic, seed_users
-from userstream_server.db.sql import MYSQL, Query, users_query
+from userstream_server.db.sql import MYSQL, Query, ages_query, users_query
 from userstream_server.db.url import DatabaseUrl
 from userstream_server.errors import (
     DeadlineError,
@@ -85,6 +87,34 @@ def test_every_way_reads_the_same(
         assert list(python.encoded(query, lambda: at_once)) == list(
             c.encoded(query, lambda: at_once)
         )
+
+
+@pytest.mark.parametrize("other", [{"native_rows": False}, {"use_pure": True}])
+def test_ages_are_counted_the_same(database: Database, url: str, other: dict[str, bool]) -> None:
+    """In C and in Python, with the largest and the least of them."""
+    query = ages_query(MYSQL, Scan())
+    slower = open_url(url, **other)
+    with closing(slower), database.session() as c, slower.session() as python:
+        (expected,) = python.counted(query)
+        counted = sum(c.counted(query), Counter())
+
+        assert expected == counted
+        assert {AGE_MAX, -AGE_MAX, 0} < expected.keys()
+        assert 5005 == expected.total()
+
+
+def test_counting_left_in_the_middle(
+    database: MySQLDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The query is killed at the database, and the connection discarded."""
+    monkeypatch.setattr("userstream_server.db.native_rows._COUNT_ROWS", 1000)
+    with database.session() as session:
+        steps = session.counted(Query("SELECT a.age FROM user_data a, user_data b"))
+        assert next(steps).total() == 1000
+        steps.close()
+
+        assert [[(b"1",)]] == list(session.blocks(Query("SELECT 1")))
+    assert database.queries_killed == 1
 
 
 def test_nothing_found(database: Database) -> None:

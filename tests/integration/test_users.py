@@ -30,6 +30,10 @@ class Counting:
         self.queries += 1
         return self._session.blocks(query, *more)
 
+    def counted(self, query: Any) -> Any:
+        self.queries += 1
+        return self._session.counted(query)
+
     def encoded(self, query: Any, *more: Any) -> Any:
         self.queries += 1
         return self._session.encoded(query, *more)

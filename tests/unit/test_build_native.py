@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from userstream_server.db.native_rows import load_library
+from userstream_server.db.native_library import load_library
 from userstream_testing.repository import ROOT
 
 COMPILER = shutil.which(os.environ.get("CC", "cc"))

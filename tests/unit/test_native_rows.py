@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from userstream_server import wire
 from userstream_server.db import native_rows
 from userstream_server.db.mysql_connect import MySQLOptions
-from userstream_server.db.native_rows import LIBRARY, RowFetcher, load_library
+from userstream_server.db.native_library import LIBRARY, RowFetcher, load_library
 from userstream_server.db.rows import EncodedUsers, RawRow
 from userstream_server.db.url import DatabaseUrl
 
@@ -122,6 +123,37 @@ def test_what_is_no_age_is_refused(age: bytes | None) -> None:
     """Neither guessed nor left out."""
     with pytest.raises(ValueError, match="no user"):
         Result([(KEY, b"n", b"e", age)]).fetch(1)
+
+
+@given(
+    st.lists(st.integers(-5, 1100) | st.integers(-(10**64), 10**64), max_size=50), st.integers(1, 9)
+)
+def test_any_ages(ages: list[int], at_once: int) -> None:
+    """Whatever the ages and the steps, they are counted as Python counts them."""
+    result = Result([[b"%d" % age] for age in ages])
+    counted, is_over, rows = Counter[int](), False, 0
+    while not is_over:
+        step, is_over = result.fetcher.count(0, at_once)
+        counted.update(step)
+        rows += at_once
+
+        assert is_over or counted.total() == rows
+
+    assert Counter(ages) == counted
+
+
+def test_padded_ages() -> None:
+    """Digits as ZEROFILL writes them, of any length, are the same ages."""
+    result = Result([[b"%010d" % age] for age in range(2000)] + [[b"%065d" % 7]])
+
+    assert (Counter(range(2000)) + Counter([7]), True) == result.fetcher.count(0, 10_000)
+
+
+@pytest.mark.parametrize("age", [b"", b"x", b"1.5", b"1" * 81, None])
+def test_what_is_no_age_is_not_counted(age: bytes | None) -> None:
+    """The count fails instead."""
+    with pytest.raises(ValueError, match="no user"):
+        Result([[age]]).fetcher.count(0, 10)
 
 
 @pytest.mark.parametrize("column", range(3))

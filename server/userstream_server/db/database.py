@@ -5,6 +5,7 @@ soon as the rows are read, or, for a snapshot, keeps one connection and its read
 thread may interrupt it at any time.
 """
 
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -80,6 +81,9 @@ class Session(Protocol):
 
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
         """Run a query for users and yield them encoded for the wire; otherwise as `blocks`."""
+
+    def counted(self, query: Query) -> Generator[Counter[int]]:
+        """Run a query for ages and yield how many rows there are of each, step by step; otherwise as `blocks`."""
 
     def estimate(self, query: Query) -> int:
         """Estimate how many rows a query has without reading them (SQLite: counts them), on a connection of its own."""

@@ -1,6 +1,7 @@
 """MySQL 8+ and MariaDB: sessions with time limits, and queries that can be killed."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
@@ -44,6 +45,10 @@ class _Session:
         """See `database.Session.encoded`."""
         return self._read(MySQLConnection.encoded, query, rows)
 
+    def counted(self, query: Query) -> Generator[Counter[int]]:
+        """See `database.Session.counted`."""
+        return self._read(MySQLConnection.counted, query)
+
     def estimate(self, query: Query) -> int:
         """See `database.Session.estimate`."""
         with self._running() as connection:
@@ -77,11 +82,11 @@ class _Session:
                     connection.execute("ROLLBACK")
 
     def _read(
-        self, read: Callable[..., Generator[T]], query: Query, rows: Callable[[], int]
+        self, read: Callable[..., Generator[T]], query: Query, *more: Callable[[], int]
     ) -> Generator[T]:
         with self._running(self._held) as connection:
             text = _limited(query.text, self._limits.query_seconds(), mariadb=connection.is_mariadb)
-            yield from read(connection, text, query.parameters, rows)
+            yield from read(connection, text, query.parameters, *more)
 
     @contextmanager
     def _running(self, held: MySQLConnection | None = None) -> Iterator[MySQLConnection]:

@@ -1,11 +1,12 @@
 """One connection to MySQL or MariaDB, and how rows are read on it.
 
-Users on their way to the wire are fetched and encoded in C where that part was built (`native_rows`).
+Users on their way to the wire, and ages to be counted, are read in C where that part was built (`native_rows`).
 Otherwise, and for everything else, rows are read with the driver's C extension's own `fetch_row`, as
 tuples of bytes; the driver's cursors cost several times more. Where the extension does not load, the
 driver's Python side does the same job ten times slower.
 """
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -16,7 +17,7 @@ from userstream_server.db.database import BLOCK_ROWS, DatabaseFound
 from userstream_server.db.mysql_connect import DRIVER_ERRORS, Address, MySQLOptions, connect_any
 from userstream_server.db.mysql_errors import translate
 from userstream_server.db.native_rows import native_rows
-from userstream_server.db.rows import EncodedUsers
+from userstream_server.db.rows import EncodedUsers, count_ages
 from userstream_server.wire import encode_blocks
 
 __all__ = ["MySQLConnection"]
@@ -79,6 +80,14 @@ class MySQLConnection:
             return
         with _translated():
             yield from self._native.encoded(self._quoted(text, parameters), rows)
+
+    def counted(self, text: str, parameters: tuple[object, ...] = ()) -> Generator[Counter[int]]:
+        """Run a query for ages and yield how many rows there are of each, step by step."""
+        if self._native is None:
+            yield from count_ages(self.blocks(text, parameters))
+            return
+        with _translated():
+            yield from self._native.counted(self._quoted(text, parameters))
 
     def execute(self, text: str) -> None:
         """Run a statement that has no rows."""

@@ -1,7 +1,7 @@
 /*
- * Fetches rows and encodes them as `repeated User`, as wire.py does in Python, only faster: no objects are made, and
- * the interpreter's lock is free meanwhile. native_rows.py loads it; tests/unit/test_native_rows.py holds both
- * encodings against protobuf's own.
+ * Fetches rows and encodes them as `repeated User`, as wire.py does in Python, or counts their ages, only faster: no
+ * objects are made, and the interpreter's lock is free meanwhile. native_library.py loads it;
+ * tests/unit/test_native_rows.py holds it against Python and protobuf.
  *
  * It needs no header of Python's or MySQL's, hence no more than a compiler: the two functions that read a row are
  * public ones of MySQL's C API (mysql_fetch_row, mysql_fetch_lengths), given by address.
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INTERFACE 1 /* what native_rows.py expects; one more with every change to what follows */
+#define INTERFACE 1 /* what native_library.py expects; one more with every change to what follows */
 
 enum { NO_MEMORY = -1, NO_USER = -2 };
 enum { USER_ID, NAME, EMAIL, AGE, COLUMNS };
@@ -36,6 +36,14 @@ struct encoded {
     struct buffer users;    /* a field `users` for each row */
     struct buffer user_ids; /* the rows' user_ids, one behind the other */
     size_t last_id_bytes;   /* how long the last of them is */
+};
+
+enum { READY_AGES = 1024, LONGEST_IN_64_BITS = 19, LONGEST_NUMBER = 80 }; /* a DECIMAL has 65 digits at most */
+
+struct counted {
+    uint64_t users[READY_AGES]; /* how many there are of each age from 0 on */
+    size_t other_bytes;         /* the length of the age below; 0 without one */
+    char other[LONGEST_NUMBER]; /* the digits of one that has no place above */
 };
 
 int userstream_interface(void) { return INTERFACE; }
@@ -127,6 +135,30 @@ long userstream_fetch(fetch_row_function fetch_row, fetch_lengths_function fetch
         if (!row) return count;
         int added = add_user(out, row, fetch_lengths(result));
         if (added < 0) return added;
+    }
+    return rows;
+}
+
+/*
+ * Fetch up to `rows` rows of (age) and add them to the counts in `out`; stop behind an age that has no place in the
+ * table. Returns how many there were, as above.
+ */
+long userstream_count(fetch_row_function fetch_row, fetch_lengths_function fetch_lengths, void *result, long rows,
+                      struct counted *out) {
+    out->other_bytes = 0;
+    for (long count = 0; count < rows; count++) {
+        char **row = fetch_row(result);
+        if (!row) return count;
+        size_t bytes = fetch_lengths(result)[0];
+        uint64_t age;
+        if (!row[0] || bytes > LONGEST_NUMBER || !read_age(row[0], bytes, &age)) return NO_USER;
+        if (bytes <= LONGEST_IN_64_BITS && age < READY_AGES) {
+            out->users[age]++;
+            continue;
+        }
+        memcpy(out->other, row[0], bytes);
+        out->other_bytes = bytes;
+        return count + 1;
     }
     return rows;
 }

@@ -1,4 +1,4 @@
-"""Rows fetched and encoded in C (`native_rows.c`), over the connection that the driver already has.
+"""Rows fetched and encoded, or counted, in C (`native_rows.c`), over the connection that the driver already has.
 
 The driver hands out one row at a time as Python objects, which costs most of what a row costs. Its C
 extension carries MySQL's client library and exports it, so the loop over the rows can be C on the same
@@ -7,105 +7,34 @@ connection's object the library's `MYSQL` stands. That is no promise of the driv
 from versions in which it was looked up, and only after the library has told the right connection's
 number from there; in every other case rows are read in Python, with the same bytes (docs/adr/0008).
 
-The library was built with the package if there was a compiler (scripts/build_native.py).
-
 C API: https://dev.mysql.com/doc/c-api/9.0/en/c-api-function-reference.html
 """
 
 import ctypes
+from collections import Counter
 from collections.abc import Callable, Generator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from mysql.connector import errors as driver_errors
 
 from userstream_server.db.mysql_connect import DRIVER_VERSION, HAVE_CEXT, MySQLOptions
+from userstream_server.db.native_library import RowFetcher, load_library
 from userstream_server.db.rows import EncodedUsers
 
 if HAVE_CEXT:
     import _mysql_connector
 
-__all__ = [
-    "LIBRARY",
-    "NativeReader",
-    "RowFetcher",
-    "can_read_natively",
-    "load_library",
-    "native_rows",
-]
-
-LIBRARY = Path(__file__).with_name("libnative_rows.so")
-_INTERFACE = 1
-"""What native_rows.c says of itself; a library left from another version is not used."""
+__all__ = ["NativeReader", "can_read_natively", "native_rows"]
 
 _DRIVERS = ("9.7.",)
 """Versions of the driver whose connection object is known: its header, then the MYSQL structure."""
 _LEAST_OBJECT_BYTES = 1024
 """That structure alone is larger; an object below this holds at best a pointer to it."""
 
-_COLUMNS = 4
-_NO_MEMORY = -1
-
-
-class _Buffer(ctypes.Structure):
-    _fields_ = (
-        ("bytes", ctypes.c_void_p),
-        ("used", ctypes.c_size_t),
-        ("room", ctypes.c_size_t),
-    )
-
-
-class _Encoded(ctypes.Structure):
-    _fields_ = (
-        ("users", _Buffer),
-        ("user_ids", _Buffer),
-        ("last_id_bytes", ctypes.c_size_t),
-    )
-
-
-class RowFetcher:
-    """The C loop and its buffers.
-
-    Args:
-        library: From `load_library`.
-        fetch_row: Address of `mysql_fetch_row`.
-        fetch_lengths: Address of `mysql_fetch_lengths`.
-    """
-
-    def __init__(self, library: ctypes.CDLL, fetch_row: int, fetch_lengths: int) -> None:
-        """See the class."""
-        self._library = library
-        self._functions = fetch_row, fetch_lengths
-        self._out = _Encoded()
-
-    def fetch(self, result: int, rows: int) -> EncodedUsers:
-        """Fetch up to `rows` rows.
-
-        Args:
-            result: Address of the `MYSQL_RES`.
-            rows: How many; fewer come at the end of the result, or when reading failed.
-
-        Raises:
-            MemoryError: There is not enough for a row.
-            ValueError: A column is NULL, or an age no whole number.
-        """
-        out = self._out
-        count = self._library.userstream_fetch(*self._functions, result, rows, ctypes.byref(out))
-        if count < 0:
-            raise MemoryError if count == _NO_MEMORY else ValueError("a row is no user")
-        users, ids = out.users, out.user_ids
-        user_ids = ctypes.string_at(ids.bytes, ids.used) if ids.used else b""
-        return EncodedUsers(
-            ctypes.string_at(users.bytes, users.used) if users.used else b"",
-            count,
-            user_ids,
-            user_ids[len(user_ids) - out.last_id_bytes :],
-        )
-
-    def close(self) -> None:
-        """Give the buffers' memory back; the next fetch takes new."""
-        self._library.userstream_free(ctypes.byref(self._out))
+_USER_COLUMNS = 4
+_COUNT_ROWS = 50_000
+"""Ages counted in one step: some hundredths of a second, after which others see how far it is."""
 
 
 class NativeReader:
@@ -143,23 +72,28 @@ class NativeReader:
             mysql.connector.Error: With the library's number.
             ValueError: The rows are no users.
         """
-        if self._client.mysql_real_query(self._session, query, len(query)):
-            raise self._error()
-        self._result = self._client.mysql_use_result(self._session)
-        if self._result is None:
-            raise self._error()
-        if self._client.mysql_num_fields(self._result) != _COLUMNS:
-            raise ValueError("a row of other columns is no user")
+        result = self._run(query, columns=_USER_COLUMNS)
         is_last = False
         while not is_last:
             wanted = rows()
-            block = self._fetcher.fetch(self._result, wanted)
+            block = self._fetcher.fetch(result, wanted)
             if is_last := block.user_count < wanted:
-                if self._client.mysql_errno(self._session):
-                    raise self._error()
-                self.close()
+                self._end()
             if block.user_count:
                 yield block
+
+    def counted(self, query: bytes) -> Generator[Counter[int]]:
+        """Run a SELECT of age alone; yield how many rows there are of each, step by step.
+
+        Left early, and raising, it is as `encoded`.
+        """
+        result = self._run(query, columns=1)
+        is_last = False
+        while not is_last:
+            ages, is_last = self._fetcher.count(result, _COUNT_ROWS)
+            if is_last:
+                self._end()
+            yield ages
 
     def close(self) -> None:
         """Let go of the result and of all memory; rows not yet read are read here.
@@ -170,6 +104,23 @@ class NativeReader:
             self._client.mysql_free_result(self._result)
             self._result = None
         self._fetcher.close()
+
+    def _run(self, query: bytes, *, columns: int) -> int:
+        """Send a query; return the address of its result, of which nothing is read yet."""
+        if self._client.mysql_real_query(self._session, query, len(query)):
+            raise self._error()
+        self._result = result = self._client.mysql_use_result(self._session)
+        if result is None:
+            raise self._error()
+        if self._client.mysql_num_fields(result) != columns:
+            raise ValueError("a row of other columns is no user")
+        return int(result)
+
+    def _end(self) -> None:
+        """Close a result behind its last row; raise what ended it earlier."""
+        if self._client.mysql_errno(self._session):
+            raise self._error()
+        self.close()
 
     def _error(self) -> Exception:
         # Without the library's text, which may hold parts of the query.
@@ -193,23 +144,6 @@ def native_rows(connection: Any, options: MySQLOptions) -> NativeReader | None:
     if client.mysql_thread_id(session) != connection.connection_id:
         return None
     return NativeReader(library, client, owner, session)
-
-
-@cache
-def load_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
-    """Load the library built from native_rows.c; None if there is none, or one of another version."""
-    try:
-        library = ctypes.CDLL(str(path))
-        if library.userstream_interface() != _INTERFACE:
-            return None
-    except (OSError, AttributeError):
-        return None
-    address = ctypes.c_void_p
-    library.userstream_fetch.argtypes = (address, address, address, ctypes.c_long, address)
-    library.userstream_fetch.restype = ctypes.c_long
-    library.userstream_free.argtypes = (address,)
-    library.userstream_free.restype = None
-    return library
 
 
 @cache

@@ -1,6 +1,7 @@
 """The embedded database: one SQLite file, read through the same queries and generators as MySQL."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from userstream_server.db.database import BLOCK_ROWS, DatabaseFound, Driver
 from userstream_server.db.limits import CallLimits, SnapshotViews
 from userstream_server.db.pool import Pool
-from userstream_server.db.rows import EncodedUsers
+from userstream_server.db.rows import EncodedUsers, count_ages
 from userstream_server.db.shape import check_shape, columns_of
 from userstream_server.db.sql import SQLITE, SQLITE_COLUMNS, Dialect, Query
 from userstream_server.errors import (
@@ -85,6 +86,10 @@ class _Session:
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
         """See `database.Session.encoded`."""
         return encode_blocks(self.blocks(query, rows))
+
+    def counted(self, query: Query) -> Generator[Counter[int]]:
+        """See `database.Session.counted`."""
+        return count_ages(self.blocks(query))
 
     def _blocks(
         self, query: Query, rows: Callable[[], int], held: _Connection | None

@@ -10,15 +10,16 @@ All read in ascending order of user_id and keep one chunk in memory, never the t
 rows become on their way out: decoded `UserRow`s unless the caller wants the bytes for the wire.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter
+from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from userstream_server.db.chunks import ChunkSizes, read_chunks
 from userstream_server.db.database import Session
-from userstream_server.db.rows import DecodeUsers, Packer, RawAge, UserRow, decode_ages
+from userstream_server.db.rows import DecodeUsers, Packer, UserRow, decode_ages
 from userstream_server.db.scan import Scan, UserFilter
 from userstream_server.db.sql import (
     Query,
@@ -164,26 +165,30 @@ class Users:
 
     @overload
     def stream_user_ages(
-        self, scan: Scan, pack: Callable[[Sequence[RawAge]], T]
-    ) -> Generator[T]: ...
+        self, scan: Scan, *, counted: Literal[True]
+    ) -> Generator[Counter[int]]: ...
 
     def stream_user_ages(
-        self, scan: Scan = _EVERYONE, pack: Callable[[Sequence[RawAge]], Any] | None = None
-    ) -> Generator[Any]:
+        self, scan: Scan = _EVERYONE, *, counted: bool = False
+    ) -> Generator[int] | Generator[Counter[int]]:
         """Yield the ages of a scan's users, in no order; only that column travels.
 
         One query, one connection until its end: meant for a consumer that only counts and never stalls.
 
         Args:
             scan: Which users.
-            pack: What to make of each block of raw rows; None: whole years, one by one.
+            counted: Yield how many users there are of each age, step by step, instead of each age.
+
+        Raises:
+            UserStreamError: See `stream_users`.
         """
-        with closing(self._session.blocks(ages_query(self._session.dialect, scan))) as blocks:
+        query = ages_query(self._session.dialect, scan)
+        return self._session.counted(query) if counted else self._ages(query)
+
+    def _ages(self, query: Query) -> Generator[int]:
+        with closing(self._session.blocks(query)) as blocks:
             for block in blocks:
-                if pack is None:
-                    yield from decode_ages(block)
-                else:
-                    yield pack(block)
+                yield from decode_ages(block)
 
     def boundary(self, scan: Scan, users: int) -> str | None:
         """Return the user_id of the scan's `users`-th user (from 1); None when it has fewer."""

@@ -1,5 +1,6 @@
 """A database session that measures its queries."""
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from time import monotonic
@@ -59,6 +60,10 @@ class ObservedSession:
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
         """See `database.Session.encoded`."""
         return self._read(self._session.encoded(query, rows), lambda block: block.user_count)
+
+    def counted(self, query: Query) -> Generator[Counter[int]]:
+        """See `database.Session.counted`."""
+        return self._read(self._session.counted(query), lambda ages: ages.total())
 
     def estimate(self, query: Query) -> int:
         """See `database.Session.estimate`."""

@@ -1,0 +1,135 @@
+"""The library of `native_rows.c`: C loops that fetch rows and encode users, or count ages.
+
+It was built with the package if there was a compiler (scripts/build_native.py).
+"""
+
+import ctypes
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from userstream_server.db.rows import EncodedUsers
+
+__all__ = ["LIBRARY", "RowFetcher", "load_library"]
+
+LIBRARY = Path(__file__).with_name("libnative_rows.so")
+_INTERFACE = 1
+"""What native_rows.c says of itself; a library left from another version is not used."""
+_READY_AGES = 1024
+_LONGEST_NUMBER = 80
+_NO_MEMORY = -1
+
+
+class _Buffer(ctypes.Structure):
+    _fields_ = (
+        ("bytes", ctypes.c_void_p),
+        ("used", ctypes.c_size_t),
+        ("room", ctypes.c_size_t),
+    )
+
+
+class _Encoded(ctypes.Structure):
+    _fields_ = (
+        ("users", _Buffer),
+        ("user_ids", _Buffer),
+        ("last_id_bytes", ctypes.c_size_t),
+    )
+
+
+class _Counted(ctypes.Structure):
+    _fields_ = (
+        ("users", ctypes.c_uint64 * _READY_AGES),
+        ("other_bytes", ctypes.c_size_t),
+        ("other", ctypes.c_char * _LONGEST_NUMBER),
+    )
+
+
+class RowFetcher:
+    """The C loops and their buffers.
+
+    Args:
+        library: From `load_library`.
+        fetch_row: Address of `mysql_fetch_row`.
+        fetch_lengths: Address of `mysql_fetch_lengths`.
+    """
+
+    def __init__(self, library: ctypes.CDLL, fetch_row: int, fetch_lengths: int) -> None:
+        """See the class."""
+        self._library = library
+        self._functions = fetch_row, fetch_lengths
+        self._out = _Encoded()
+        self._counted = _Counted()
+
+    def fetch(self, result: int, rows: int) -> EncodedUsers:
+        """Fetch up to `rows` rows.
+
+        Args:
+            result: Address of the `MYSQL_RES`.
+            rows: How many; fewer come at the end of the result, or when reading failed.
+
+        Raises:
+            MemoryError: There is not enough for a row.
+            ValueError: A column is NULL, or an age no whole number.
+        """
+        out = self._out
+        count = self._call(self._library.userstream_fetch, result, rows, out)
+        users, ids = out.users, out.user_ids
+        user_ids = ctypes.string_at(ids.bytes, ids.used) if ids.used else b""
+        return EncodedUsers(
+            ctypes.string_at(users.bytes, users.used) if users.used else b"",
+            count,
+            user_ids,
+            user_ids[len(user_ids) - out.last_id_bytes :],
+        )
+
+    def count(self, result: int, rows: int) -> tuple[Counter[int], bool]:
+        """Count the ages of up to `rows` rows of that one column.
+
+        Returns:
+            How many there are of each age, and whether the result is over, or reading failed.
+
+        Raises:
+            ValueError: An age is NULL or no whole number.
+        """
+        out = self._counted
+        ctypes.memset(ctypes.byref(out), 0, ctypes.sizeof(out))
+        ages: Counter[int] = Counter()
+        left, is_over = rows, False
+        while left and not is_over:
+            count = self._call(self._library.userstream_count, result, left, out)
+            if out.other_bytes:  # the loop ends behind an age that has no place in its table
+                ages[int(bytes(out.other[: out.other_bytes]))] += 1
+            else:
+                is_over = count < left
+            left -= count
+        ages.update({age: users for age, users in enumerate(out.users) if users})
+        return ages, is_over
+
+    def _call(self, loop: Any, result: int, rows: int, out: ctypes.Structure) -> int:
+        count = int(loop(*self._functions, result, rows, ctypes.byref(out)))
+        if count < 0:
+            raise MemoryError if count == _NO_MEMORY else ValueError("a row is no user")
+        return count
+
+    def close(self) -> None:
+        """Give the buffers' memory back; the next fetch takes new."""
+        self._library.userstream_free(ctypes.byref(self._out))
+
+
+@cache
+def load_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
+    """Load the library built from native_rows.c; None if there is none, or one of another version."""
+    try:
+        library = ctypes.CDLL(str(path))
+        if library.userstream_interface() != _INTERFACE:
+            return None
+    except (OSError, AttributeError):
+        return None
+    address = ctypes.c_void_p
+    for loop in (library.userstream_fetch, library.userstream_count):
+        loop.argtypes = (address, address, address, ctypes.c_long, address)
+        loop.restype = ctypes.c_long
+    library.userstream_free.argtypes = (address,)
+    library.userstream_free.restype = None
+    return library

@@ -17,6 +17,9 @@ from userstream_server.pack import BatchPacker, GrowingPacker, Ledger
 
 __all__ = ["UserService"]
 
+_AHEAD_FROM_USERS = 64
+"""Smaller messages cost far more to send than to read: reading beside them would only take turns with sending them."""
+
 
 class UserService:
     """The six RPCs. Streams that carry users yield serialised messages; `app` registers them so.
@@ -56,7 +59,7 @@ class UserService:
     ) -> Iterator[bytes]:
         """See the proto."""
         plan = validation.check_stream_users(request, users_max=self._users_max)
-        with self._users(context, snapshot=plan.snapshot) as users:
+        with self._users(context, plan) as users:
             packer = GrowingPacker(
                 message_bytes=self._message_bytes,
                 max_users=plan.message_users,
@@ -70,7 +73,7 @@ class UserService:
     ) -> Iterator[bytes]:
         """See the proto."""
         plan = validation.check_batch_users(request, users_max=self._users_max)
-        with self._users(context, snapshot=plan.snapshot) as users:
+        with self._users(context, plan) as users:
             packer = BatchPacker(plan.message_users, plan.position.user_id_crc32)
             with closing(users.batch_processing(plan.message_users, plan.scan, packer)) as runs:
                 yield from _ledger(plan, pb.BatchUsersResponse, users).messages(runs)
@@ -108,15 +111,24 @@ class UserService:
             return pb.PartitionUsersResponse(partitions=partitions.split(users, scan, count))
 
     @contextmanager
-    def _users(self, context: grpc.ServicerContext, *, snapshot: bool = False) -> Iterator[Users]:
-        """Open a session whose queries end with the call, however it ends."""
+    def _users(
+        self, context: grpc.ServicerContext, stream: validation.StreamPlan | None = None
+    ) -> Iterator[Users]:
+        """Open a session whose queries end with the call, however it ends.
+
+        Args:
+            context: The call.
+            stream: The plan, if it is a stream of users: how to read them.
+        """
         remaining = context.time_remaining()
+        snapshot = stream is not None and stream.snapshot
+        is_ahead = stream is not None and not 0 < stream.message_users < _AHEAD_FROM_USERS
         with (
             self._database.session(deadline_seconds=remaining, snapshot=snapshot) as session,
             self._calls.watching(context, session),
         ):
             observed = self._observe(session) if self._observe else session
-            yield Users(observed, self._sizes, self._readers)
+            yield Users(observed, self._sizes, self._readers if is_ahead else None)
 
 
 def _ledger(

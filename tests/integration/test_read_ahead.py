@@ -3,8 +3,13 @@
 import threading
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any, cast
 
+import grpc
 import pytest
+from userstream.v1 import user_service_pb2 as pb
+from userstream_server.calls import Calls
 from userstream_server.db.chunks import ChunkSizes
 from userstream_server.db.database import Database, Session
 from userstream_server.db.rows import DecodeUsers, Packed, UserRow
@@ -12,6 +17,7 @@ from userstream_server.db.scan import Scan
 from userstream_server.db.sql import Query
 from userstream_server.db.users import Users
 from userstream_server.errors import CallCancelledError
+from userstream_server.service import UserService
 from userstream_testing.admin import open_url
 
 SIZES = ChunkSizes(first_rows=3, max_rows=50)
@@ -42,6 +48,26 @@ class Watched(DecodeUsers):
         if self.waits and self.ahead:
             self.waiting.set()
             assert self.go_on.wait(20)
+
+
+class Caller:
+    """The part of gRPC's context that a stream needs."""
+
+    def time_remaining(self) -> None:
+        """No deadline."""
+
+    def add_callback(self, _: object) -> bool:
+        return True
+
+
+class Counted(ThreadPoolExecutor):
+    """Threads that count what they are given to do."""
+
+    given = 0
+
+    def submit(self, *what: Any, **more: Any) -> Any:
+        self.given += 1
+        return super().submit(*what, **more)
 
 
 @pytest.fixture
@@ -177,3 +203,21 @@ def test_an_estimate_meanwhile(database: Database, readers: ThreadPoolExecutor) 
         stream.close()
 
     assert 800 < estimated < 1700
+
+
+@pytest.mark.parametrize(
+    ("message_users", "is_ahead"), [(0, True), (1, False), (63, False), (64, True), (500, True)]
+)
+def test_small_messages_are_not_read_ahead_for(
+    database: Database, users: list[UserRow], message_users: int, *, is_ahead: bool
+) -> None:
+    """Where sending is most of the work, nobody reads beside it; the users are the same."""
+    calls, readers = Calls(), Counted(2)
+    service = UserService(database, calls, sizes=SIZES, readers=readers, message_bytes=4096)
+    request = pb.StreamUsersRequest(max_users_per_message=message_users)
+    with closing(calls), readers:
+        messages = list(service.StreamUsers(request, cast("grpc.ServicerContext", Caller())))
+    received = [u.user_id for m in messages for u in pb.StreamUsersResponse.FromString(m).users]
+
+    assert [user.user_id for user in users] == received
+    assert is_ahead == bool(readers.given)

@@ -16,6 +16,7 @@ class CallAccount:
         rows: Users sent, or counted for an average.
         messages: Messages sent; kept only with telemetry on.
         payload_bytes: Their size before HTTP/2's own bytes; kept only with telemetry on.
+        more_follow: Whether messages that are ready follow the one sent just now; see `send_hints`.
         request_bytes: The request's size.
         resumed: Whether a stream went on from a token.
         reason: The error's fixed word; empty without an error.
@@ -26,6 +27,7 @@ class CallAccount:
     rows: int = 0
     messages: int = 0
     payload_bytes: int = 0
+    more_follow: bool = False
     request_bytes: int = 0
     resumed: bool = False
     reason: str = ""

@@ -23,6 +23,7 @@ from userstream_server.interceptors.logging import LoggingInterceptor
 from userstream_server.interceptors.metadata import MetadataInterceptor
 from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.requests import RequestReader
+from userstream_server.send_hints import pass_on_hints
 from userstream_server.service import UserService
 from userstream_server.settings import ServerSettings
 
@@ -103,6 +104,7 @@ def build_server(
         OSError: A port is taken, or a file of certificates or tokens cannot be read.
         ValueError: The file of tokens holds none.
     """
+    pass_on_hints()
     access = Access(settings)
     calls = Calls()
     monitor = HealthMonitor(database, poll_seconds=settings.health_poll_seconds)

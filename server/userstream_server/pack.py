@@ -175,13 +175,22 @@ class Ledger:
                 for pack in run
             ]
             del run  # or a consumer that stalls would cost its messages twice
-            made.reverse()
-            while made:
-                message, user_count = made.pop()
-                self._account.rows += user_count
-                yield message
+            yield from self._sent_together(made)
         if empty:
             yield self._message(b"", is_last=True)
+
+    def _sent_together(self, made: list[tuple[bytes, int]]) -> Iterator[bytes]:
+        """Yield messages and their numbers of users; gRPC may keep each until the last one comes."""
+        account = self._account
+        made.reverse()
+        try:
+            while made:
+                message, user_count = made.pop()
+                account.rows += user_count
+                account.more_follow = bool(made)
+                yield message
+        finally:
+            account.more_follow = False
 
     def _next(self, pack: Pack, *, is_last: bool) -> bytes:
         self._enter(pack)

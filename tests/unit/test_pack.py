@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server import validation, wire
+from userstream_server.account import begin_account
 from userstream_server.db.database import Session
 from userstream_server.db.rows import EncodedUsers, RawRow
 from userstream_server.db.sql import Query
@@ -177,3 +178,17 @@ def test_an_empty_stream_has_a_receipt() -> None:
         only.receipt.user_id_crc32,
         only.progress.fraction,
     )
+
+
+def test_a_stream_left_in_the_middle_leaves_no_hint() -> None:
+    """What is sent next in the same thread waits for nothing."""
+    account = begin_account("StreamUsers")
+    plan = validation.check_stream_users(pb.StreamUsersRequest(max_users_per_message=1))
+    ledger = Ledger(plan, pb.StreamUsersResponse, lambda _: 0)
+    stream = ledger.messages(runs(GrowingPacker(message_bytes=4096, max_users=1), ROWS))
+    for _ in range(2):  # the second run has two messages
+        next(stream)
+    assert account.more_follow
+    cast("Generator[bytes]", stream).close()
+
+    assert not account.more_follow

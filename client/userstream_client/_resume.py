@@ -36,6 +36,8 @@ _TRANSPORT_WORDS = (
     "unexpected eos",
     "connection reset",
     "consumer_stalled",
+    # All that gRPC says of a call that came in the very moment in which its server stopped.
+    "(cancelled)",
 )
 _LOST_WORDS = "stream removed"
 """What gRPC says of a connection that was there and broke; one that never was "failed to connect"."""

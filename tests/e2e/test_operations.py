@@ -160,8 +160,9 @@ def test_sigterm_drains(reader_url: str, tmp_path: Path, workers: int) -> None:
         assert server.process.wait(20) == 0
 
     assert last.receipt.user_count == 60_000
-    # gRPC resets a call that comes in the very moment in which it stops; the client goes on after both.
-    assert error.code.name == "UNAVAILABLE" or "RST_STREAM" in error.message
+    # gRPC itself resets a call that comes in the very moment in which it stops;
+    # our client goes on after both (tests/unit/test_client_resume.py).
+    assert error.code.name in {"UNAVAILABLE", "CANCELLED"}
 
 
 def test_sighup_at_the_start(reader_url: str, tmp_path: Path) -> None:

@@ -227,7 +227,8 @@ def test_deadline_of_the_whole_call(kind: str) -> None:
     assert isinstance(seen.error, DeadlineExceededError)
     assert IDS[:2] == ids(seen.users)
     assert 0.35 <= took < 5
-    assert (server.calls[0].seconds_left or 99) <= 0.4
+    # A little more than given, because gRPC rounds the time it sends up.
+    assert (server.calls[0].seconds_left or 99) <= 0.41
 
 
 def test_a_quiet_stream_is_resumed(kind: str) -> None:

@@ -9,9 +9,9 @@ from time import monotonic
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.account import current_account
-from userstream_server.db.scan import Scan
-from userstream_server.db.users import Users
 from userstream_server.errors import PreconditionError
+from userstream_server.rows.generators import Users
+from userstream_server.rows.scan import Scan
 from userstream_server.tokens import Position, encode_token
 from userstream_server.validation import AgesPlan
 

@@ -13,7 +13,6 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.access import Access
 from userstream_server.calls import Calls
-from userstream_server.db.chunks import ChunkSizes
 from userstream_server.db.database import Database
 from userstream_server.health import SERVICE_NAME, HealthMonitor
 from userstream_server.interceptors.ended import EndedInterceptor
@@ -23,6 +22,7 @@ from userstream_server.interceptors.logging import LoggingInterceptor
 from userstream_server.interceptors.metadata import MetadataInterceptor
 from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.requests import RequestReader
+from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.send_hints import pass_on_hints
 from userstream_server.service import UserService
 from userstream_server.settings import ServerSettings

@@ -11,8 +11,8 @@ from queue import SimpleQueue
 
 import grpc
 
-from userstream_server.db.database import Session
 from userstream_server.errors import CallCancelledError
+from userstream_server.rows.session import Session
 
 __all__ = ["Calls"]
 

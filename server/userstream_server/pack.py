@@ -9,11 +9,11 @@ from zlib import crc32
 
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_server import wire
 from userstream_server.account import current_account
-from userstream_server.db.database import Session
-from userstream_server.db.rows import Packed
-from userstream_server.db.sql import Query
+from userstream_server.rows import encoding
+from userstream_server.rows.session import Session
+from userstream_server.rows.sql import Query
+from userstream_server.rows.types import Packed
 from userstream_server.tokens import Position, encode_token
 from userstream_server.validation import StreamPlan
 
@@ -205,7 +205,7 @@ class Ledger:
             rest.receipt.user_id_crc32 = position.user_id_crc32
             rest.receipt.consistency = self._plan.consistency
             rest.receipt.resumed_count = position.resumed_count
-        return wire.message(users, rest)
+        return encoding.message(users, rest)
 
     def _enter(self, pack: Pack) -> None:
         position = self._position

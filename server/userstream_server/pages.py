@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_server import wire
 from userstream_server.account import current_account
-from userstream_server.db.users import Users
 from userstream_server.pack import PagePacker
+from userstream_server.rows import encoding
+from userstream_server.rows.generators import Users
 from userstream_server.tokens import encode_token
 from userstream_server.validation import PagesPlan
 
@@ -35,7 +35,7 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
             account.rows += page.users.user_count
             position = replace(position, after=page.last_key, page_number=number)
             token = encode_token(plan.bound_to, position) if page.has_more else ""
-            yield wire.message(
+            yield encoding.message(
                 page.users.users, pb.PaginateResponse(next_page_token=token, page_number=number)
             )
             if sent == plan.page_limit:

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_server.db.scan import Scan
-from userstream_server.db.users import Users
+from userstream_server.rows.generators import Users
+from userstream_server.rows.scan import Scan
 from userstream_server.tokens import encode_partition
 
 __all__ = ["split"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_server.db.scan import Scan, UserFilter
-from userstream_server.db.users import DEFAULT_BATCH_AGE_OVER
 from userstream_server.errors import FieldViolation, InvalidRequestError
+from userstream_server.rows.generators import DEFAULT_BATCH_AGE_OVER
+from userstream_server.rows.scan import Scan, UserFilter
 from userstream_server.tokens import Position, decode_partition, decode_token, fingerprint
 
 __all__ = [

@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from userstream_server.db.rows import UserRow
+from userstream_server.rows.types import UserRow
 from userstream_testing.server_process import ServerProcess
 
 CALLS: list[tuple[str, dict[str, Any]]] = [

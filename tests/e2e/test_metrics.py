@@ -13,9 +13,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2 as pb
 from userstream.v1.user_service_pb2_grpc import UserServiceStub
 from userstream_server.db.native_library import load_library
-from userstream_server.db.rows import UserRow
 from userstream_server.db.seed import seed_synthetic
 from userstream_server.db.url import DatabaseUrl
+from userstream_server.rows.types import UserRow
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.processlist import locked_table

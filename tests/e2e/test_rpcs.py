@@ -8,7 +8,7 @@ from zlib import crc32
 import grpc
 import pytest
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.db.rows import UserRow
+from userstream_server.rows.types import UserRow
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.server_process import ServerProcess

@@ -8,8 +8,8 @@ from google.protobuf.json_format import MessageToJson
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.db.rows import UserRow
 from userstream_server.db.url import DatabaseUrl
+from userstream_server.rows.types import UserRow
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.collector import SpanCollector, attributes_of

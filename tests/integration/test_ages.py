@@ -7,8 +7,8 @@ import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server import ages
 from userstream_server.db.database import Database
-from userstream_server.db.rows import UserRow
-from userstream_server.db.users import Users
+from userstream_server.rows.generators import Users
+from userstream_server.rows.types import UserRow
 from userstream_server.validation import check_stream_average_age
 from userstream_testing.admin import open_url
 

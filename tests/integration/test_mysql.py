@@ -6,12 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from userstream_server.db.mysql import MySQLDatabase
-from userstream_server.db.rows import UserRow
-from userstream_server.db.scan import Scan, UserFilter
 from userstream_server.db.seed import seed_synthetic
-from userstream_server.db.sql import Query
 from userstream_server.db.url import DatabaseUrl
-from userstream_server.db.users import Users
 from userstream_server.errors import (
     CallCancelledError,
     DeadlineError,
@@ -19,6 +15,10 @@ from userstream_server.errors import (
     PreconditionError,
     UnavailableError,
 )
+from userstream_server.rows.generators import Users
+from userstream_server.rows.scan import Scan, UserFilter
+from userstream_server.rows.sql import Query
+from userstream_server.rows.types import UserRow
 from userstream_testing.admin import execute, open_url
 
 SLOW = Query("SELECT SLEEP(30)")

@@ -12,10 +12,7 @@ from userstream_server.db.mysql import MySQLDatabase
 from userstream_server.db.mysql_connect import MySQLOptions, connect_any
 from userstream_server.db.native_library import load_library
 from userstream_server.db.native_rows import native_rows
-from userstream_server.db.rows import UserRow
-from userstream_server.db.scan import Scan, UserFilter
 from userstream_server.db.seed import seed_synthetic, seed_users
-from userstream_server.db.sql import MYSQL, Query, ages_query, users_query
 from userstream_server.db.url import DatabaseUrl
 from userstream_server.errors import (
     DeadlineError,
@@ -23,6 +20,9 @@ from userstream_server.errors import (
     UnavailableError,
     UserStreamError,
 )
+from userstream_server.rows.scan import Scan, UserFilter
+from userstream_server.rows.sql import MYSQL, Query, ages_query, users_query
+from userstream_server.rows.types import UserRow
 from userstream_testing.admin import admin_connection, execute, open_url
 
 AGE_MAX = 9_999_999_999

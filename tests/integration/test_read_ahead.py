@@ -10,13 +10,14 @@ import grpc
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.calls import Calls
-from userstream_server.db.chunks import ChunkSizes
-from userstream_server.db.database import Database, Session
-from userstream_server.db.rows import DecodeUsers, Packed, UserRow
-from userstream_server.db.scan import Scan
-from userstream_server.db.sql import Query
-from userstream_server.db.users import Users
+from userstream_server.db.database import Database
 from userstream_server.errors import CallCancelledError
+from userstream_server.rows.generators import Users
+from userstream_server.rows.keyset import ChunkSizes
+from userstream_server.rows.scan import Scan
+from userstream_server.rows.session import Session
+from userstream_server.rows.sql import Query
+from userstream_server.rows.types import DecodeUsers, Packed, UserRow
 from userstream_server.service import UserService
 from userstream_testing.admin import open_url
 

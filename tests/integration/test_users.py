@@ -7,12 +7,13 @@ from typing import Any
 from weakref import WeakSet
 
 import pytest
-from userstream_server.db.chunks import ChunkSizes
-from userstream_server.db.database import Database, Session
-from userstream_server.db.rows import DecodeUsers, Packed, UserRow
-from userstream_server.db.scan import Scan, UserFilter
-from userstream_server.db.sql import Query
-from userstream_server.db.users import Users
+from userstream_server.db.database import Database
+from userstream_server.rows.generators import Users
+from userstream_server.rows.keyset import ChunkSizes
+from userstream_server.rows.scan import Scan, UserFilter
+from userstream_server.rows.session import Session
+from userstream_server.rows.sql import Query
+from userstream_server.rows.types import DecodeUsers, Packed, UserRow
 from userstream_testing.admin import execute, open_url
 
 

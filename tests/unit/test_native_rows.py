@@ -1,4 +1,4 @@
-"""What native_rows.c writes is what wire.py and protobuf write, and it is used only where it fits."""
+"""What native_rows.c writes is what encoding.py and protobuf write, and it is used only where it fits."""
 
 import ctypes
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from userstream_server import wire
 from userstream_server.db import native_rows
 from userstream_server.db.mysql_connect import MySQLOptions
 from userstream_server.db.native_library import LIBRARY, RowFetcher, load_library
-from userstream_server.db.rows import EncodedUsers, RawRow
 from userstream_server.db.url import DatabaseUrl
+from userstream_server.rows import encoding
+from userstream_server.rows.types import EncodedUsers, RawRow
 
 AGE_MAX = 9_999_999_999
 KEY = b"0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
@@ -78,7 +78,7 @@ def test_any_users(rows: list[RawRow], at_once: int) -> None:
     """Any users, emoji and NULs among them, in blocks of any size, are those that Python encodes."""
     blocks = [rows[first : first + at_once] for first in range(0, len(rows), at_once)]
 
-    assert list(wire.encode_blocks(block for block in blocks)) == fetch_all(rows, at_once)
+    assert list(encoding.encode_blocks(block for block in blocks)) == fetch_all(rows, at_once)
 
 
 @pytest.mark.parametrize("text", ["a", "\0", "é", "🌻"])
@@ -87,7 +87,7 @@ def test_every_length(text: str) -> None:
     rows = [(KEY, (text * n).encode(), (text * (2100 - n)).encode(), b"25") for n in range(2101)]
     (block,) = fetch_all(rows)
 
-    assert wire.encode_users(rows) == block.users
+    assert encoding.encode_users(rows) == block.users
     assert KEY * len(rows) == block.user_ids
 
 
@@ -100,7 +100,7 @@ def test_every_border_of_an_age() -> None:
     padded = [(KEY, b"n", b"e", b"%010d" % age) for age in range(2_000)]
     (block,) = fetch_all(rows + padded)
 
-    assert wire.encode_users(rows + padded) == block.users
+    assert encoding.encode_users(rows + padded) == block.users
 
 
 def test_a_text_larger_than_any_column() -> None:
@@ -108,7 +108,7 @@ def test_a_text_larger_than_any_column() -> None:
     rows = [(KEY, b"x" * n, b"y" * n, b"1") for n in (1, 16_384, 3_000_000, 2)]
     (block,) = fetch_all(rows)
 
-    assert wire.encode_users(rows) == block.users
+    assert encoding.encode_users(rows) == block.users
 
 
 def test_the_end_of_a_result() -> None:

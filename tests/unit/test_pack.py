@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server import validation, wire
+from userstream_server import validation
 from userstream_server.account import begin_account
-from userstream_server.db.database import Session
-from userstream_server.db.rows import EncodedUsers, RawRow
-from userstream_server.db.sql import Query
 from userstream_server.pack import BatchPacker, GrowingPacker, Ledger, Pack, mark_last
+from userstream_server.rows import encoding
+from userstream_server.rows.session import Session
+from userstream_server.rows.sql import Query
+from userstream_server.rows.types import EncodedUsers, RawRow
 
 KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
 ROWS = [(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS]
@@ -28,7 +29,7 @@ class Listed:
         self._rows = rows
 
     def encoded(self, _query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
-        return wire.encode_blocks(self._blocks(rows))
+        return encoding.encode_blocks(self._blocks(rows))
 
     def _blocks(self, rows: Callable[[], int]) -> Generator[list[RawRow]]:
         left = iter(self._rows)

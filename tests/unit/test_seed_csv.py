@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from userstream_server.db.csv_lines import MAX_RECORD_CHARS
 from userstream_server.db.csv_users import EMAIL_NAMESPACE, CsvFormatError, Reject, read_users
-from userstream_server.db.rows import UserRow
+from userstream_server.rows.types import UserRow
 
 KEY = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
 HEADER = b"name,email,age\n"

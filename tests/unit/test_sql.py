@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from userstream_server.db.scan import Scan, UserFilter
-from userstream_server.db.sql import (
+from userstream_server.rows.scan import Scan, UserFilter
+from userstream_server.rows.sql import (
     MYSQL,
     SQLITE,
     Dialect,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server import wire
-from userstream_server.db.rows import RawRow
+from userstream_server.rows import encoding
+from userstream_server.rows.types import RawRow
 
 AGE_MAX = 9_999_999_999
 KEY = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
@@ -33,7 +33,7 @@ def expected(rows: list[tuple[str, str, str, int]]) -> bytes:
 @given(st.lists(users, max_size=20))
 def test_any_users(rows: list[tuple[str, str, str, int]]) -> None:
     """Any users, emoji and NULs among them, are encoded as protobuf encodes them."""
-    encoded = wire.encode_users([raw(row) for row in rows])
+    encoded = encoding.encode_users([raw(row) for row in rows])
 
     assert expected(rows) == encoded
 
@@ -43,14 +43,14 @@ def test_every_length(text: str) -> None:
     """Every length from 0 to 2,100 characters, across each border of the varints, in both text fields."""
     rows = [(KEY, text * n, text * (2100 - n), 25) for n in range(2101)]
 
-    assert expected(rows) == wire.encode_users([raw(row) for row in rows])
+    assert expected(rows) == encoding.encode_users([raw(row) for row in rows])
 
 
 def test_lengths_beyond_any_column() -> None:
     """Texts of tens of thousands of bytes still get the right prefixes."""
     rows = [(KEY, "x" * n, "y" * n, 1) for n in (16_383, 16_384, 40_000, 2_097_152)]
 
-    assert expected(rows) == wire.encode_users([raw(row) for row in rows])
+    assert expected(rows) == encoding.encode_users([raw(row) for row in rows])
 
 
 def test_every_border_of_an_age() -> None:
@@ -61,7 +61,7 @@ def test_every_border_of_an_age() -> None:
     ages = [*sorted(age for age in borders if abs(age) <= AGE_MAX), AGE_MAX, -AGE_MAX, 0]
     rows = [(KEY, "n", "e", age) for age in ages]
 
-    assert expected(rows) == wire.encode_users([raw(row) for row in rows])
+    assert expected(rows) == encoding.encode_users([raw(row) for row in rows])
 
 
 def test_ages_beyond_the_ready_ones() -> None:
@@ -69,8 +69,8 @@ def test_ages_beyond_the_ready_ones() -> None:
     rows = [(KEY, "n", "e", age) for age in range(2_000)]
     padded = [(KEY.encode(), b"n", b"e", b"%010d" % age) for *_, age in rows]
 
-    assert expected(rows) == wire.encode_users([raw(row) for row in rows])
-    assert expected(rows) == wire.encode_users(padded)
+    assert expected(rows) == encoding.encode_users([raw(row) for row in rows])
+    assert expected(rows) == encoding.encode_users(padded)
 
 
 @given(st.text(max_size=300))
@@ -78,7 +78,7 @@ def test_user_ids_of_other_lengths(user_id: str) -> None:
     """A user_id need not have 36 characters."""
     row = (user_id, "n", "e", 1)
 
-    assert expected([row]) == wire.encode_users([raw(row)])
+    assert expected([row]) == encoding.encode_users([raw(row)])
 
 
 def test_a_whole_message() -> None:
@@ -89,4 +89,6 @@ def test_a_whole_message() -> None:
     whole.receipt.user_count = 1
     rest = pb.StreamUsersResponse(resume_token="t", receipt=pb.StreamReceipt(user_count=1))
 
-    assert whole.SerializeToString() == wire.message(wire.encode_users([raw(rows[0])]), rest)
+    assert whole.SerializeToString() == encoding.message(
+        encoding.encode_users([raw(rows[0])]), rest
+    )

@@ -9,7 +9,7 @@ from typing import TextIO
 from uuid import UUID, uuid5
 
 from userstream_server.db.csv_lines import MAX_RECORD_CHARS, CsvLines, RecordTooLongError
-from userstream_server.db.rows import UserRow
+from userstream_server.rows.types import UserRow
 
 __all__ = [
     "EMAIL_NAMESPACE",

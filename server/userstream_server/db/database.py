@@ -1,24 +1,18 @@
-"""What the generators need of a database; `mysql` and `sqlite` are the two that give it.
+"""One database for all calls; `mysql` and `sqlite` are the two kinds.
 
 A `Session` serves one call. It takes a connection from the pool for each query and gives it back as
 soon as the rows are read, or, for a snapshot, keeps one connection and its read view. Another
 thread may interrupt it at any time.
 """
 
-from collections import Counter
-from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from userstream_server.db.pool import PoolState
-from userstream_server.db.rows import EncodedUsers
-from userstream_server.db.sql import Dialect, Query
+from userstream_server.rows.session import Session
 
-__all__ = ["BLOCK_ROWS", "Database", "DatabaseFound", "Driver", "Session"]
-
-BLOCK_ROWS = 1000
-"""Rows taken from the driver at once: enough to spread the cost of a step, few enough to stay in the CPU's cache."""
+__all__ = ["Database", "DatabaseFound", "Driver"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +24,7 @@ class Driver:
         name: The package.
         version: Its version.
         kind: `c` for the C extension, `python` for the slow one without it.
-        encoder: What encodes users: `c` for native_rows.c, `python` for wire.py.
+        encoder: What encodes users: `c` for native_rows.c, `python` for rows/encoding.py.
     """
 
     engine: str
@@ -55,41 +49,6 @@ class DatabaseFound:
     transport: str
     driver: str
     fast_driver: bool = True
-
-
-class Session(Protocol):
-    """The database as one call sees it. One thread at a time, but for `interrupt` and `estimate`."""
-
-    @property
-    def dialect(self) -> Dialect:
-        """How to word queries."""
-
-    def blocks(
-        self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
-    ) -> Generator[list[Any]]:
-        """Run a query and yield its rows in blocks, as tuples of raw bytes.
-
-        Args:
-            query: What to run.
-            rows: Asked before each block how many rows it shall have; only the last one has fewer.
-
-        The connection is free again when the iterator ends or is closed, in whatever way.
-
-        Raises:
-            UserStreamError: See `userstream_server.errors`; no driver error gets out.
-        """
-
-    def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
-        """Run a query for users and yield them encoded for the wire; otherwise as `blocks`."""
-
-    def counted(self, query: Query) -> Generator[Counter[int]]:
-        """Run a query for ages and yield how many rows there are of each, step by step; otherwise as `blocks`."""
-
-    def estimate(self, query: Query) -> int:
-        """Estimate how many rows a query has without reading them (SQLite: counts them), on a connection of its own."""
-
-    def interrupt(self) -> None:
-        """End the running query and every later one with CallCancelledError. Any thread; may block."""
 
 
 class Database(Protocol):

@@ -6,16 +6,17 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
-from userstream_server.db.database import BLOCK_ROWS, DatabaseFound, Driver
+from userstream_server.db.database import DatabaseFound, Driver
 from userstream_server.db.limits import CallLimits, SnapshotViews, Tally
 from userstream_server.db.mysql_connect import DRIVER_VERSION, Address, MySQLOptions
 from userstream_server.db.mysql_connection import MySQLConnection
 from userstream_server.db.native_rows import can_read_natively
 from userstream_server.db.pool import Pool
-from userstream_server.db.rows import EncodedUsers
 from userstream_server.db.shape import check_shape, columns_of
-from userstream_server.db.sql import MYSQL, MYSQL_COLUMNS, Dialect, Query
 from userstream_server.errors import UserStreamError
+from userstream_server.rows.session import BLOCK_ROWS
+from userstream_server.rows.sql import MYSQL, MYSQL_COLUMNS, Dialect, Query
+from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["MySQLDatabase"]
 

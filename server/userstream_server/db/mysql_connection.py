@@ -13,12 +13,13 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
-from userstream_server.db.database import BLOCK_ROWS, DatabaseFound
+from userstream_server.db.database import DatabaseFound
 from userstream_server.db.mysql_connect import DRIVER_ERRORS, Address, MySQLOptions, connect_any
 from userstream_server.db.mysql_errors import translate
 from userstream_server.db.native_rows import native_rows
-from userstream_server.db.rows import EncodedUsers, count_ages
-from userstream_server.wire import encode_blocks
+from userstream_server.rows.encoding import encode_blocks
+from userstream_server.rows.session import BLOCK_ROWS
+from userstream_server.rows.types import EncodedUsers, count_ages
 
 __all__ = ["MySQLConnection"]
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from userstream_server.db.rows import EncodedUsers
+from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["LIBRARY", "RowFetcher", "load_library"]
 

@@ -20,7 +20,7 @@ from mysql.connector import errors as driver_errors
 
 from userstream_server.db.mysql_connect import DRIVER_VERSION, HAVE_CEXT, MySQLOptions
 from userstream_server.db.native_library import RowFetcher, load_library
-from userstream_server.db.rows import EncodedUsers
+from userstream_server.rows.types import EncodedUsers
 
 if HAVE_CEXT:
     import _mysql_connector

@@ -14,11 +14,11 @@ from tempfile import mkstemp
 from typing import TextIO
 
 from userstream_server.db.csv_users import Reject, open_csv, read_open_file
-from userstream_server.db.rows import UserRow
 from userstream_server.db.synthetic import KeyKind, synthetic_users
 from userstream_server.db.url import DatabaseUrl
 from userstream_server.db.writers import open_writer
 from userstream_server.errors import PreconditionError
+from userstream_server.rows.types import UserRow
 
 __all__ = [
     "BATCH_ROWS",

@@ -8,12 +8,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from userstream_server.db.database import BLOCK_ROWS, DatabaseFound, Driver
+from userstream_server.db.database import DatabaseFound, Driver
 from userstream_server.db.limits import CallLimits, SnapshotViews
 from userstream_server.db.pool import Pool
-from userstream_server.db.rows import EncodedUsers, count_ages
 from userstream_server.db.shape import check_shape, columns_of
-from userstream_server.db.sql import SQLITE, SQLITE_COLUMNS, Dialect, Query
 from userstream_server.errors import (
     DeadlineError,
     InternalError,
@@ -21,7 +19,10 @@ from userstream_server.errors import (
     UnavailableError,
     UserStreamError,
 )
-from userstream_server.wire import encode_blocks
+from userstream_server.rows.encoding import encode_blocks
+from userstream_server.rows.session import BLOCK_ROWS
+from userstream_server.rows.sql import SQLITE, SQLITE_COLUMNS, Dialect, Query
+from userstream_server.rows.types import EncodedUsers, count_ages
 
 __all__ = ["SQLiteDatabase", "translated"]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Literal, get_args
 
-from userstream_server.db.rows import UserRow
+from userstream_server.rows.types import UserRow
 
 __all__ = ["KEY_KINDS", "KeyKind", "synthetic_users"]
 

@@ -8,11 +8,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from userstream_server.db.rows import UserRow
 from userstream_server.db.shape import Column, check_shape, columns_of
-from userstream_server.db.sql import MYSQL_COLUMNS, SQLITE_COLUMNS
 from userstream_server.db.url import DatabaseUrl
 from userstream_server.errors import PreconditionError
+from userstream_server.rows.sql import MYSQL_COLUMNS, SQLITE_COLUMNS
+from userstream_server.rows.types import UserRow
 
 __all__ = ["Writer", "open_writer"]
 

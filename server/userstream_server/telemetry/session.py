@@ -10,10 +10,10 @@ from opentelemetry.metrics import Histogram
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from userstream_server.account import CallAccount
-from userstream_server.db.database import BLOCK_ROWS, Session
-from userstream_server.db.rows import EncodedUsers
-from userstream_server.db.sql import Dialect, Query
 from userstream_server.errors import CallCancelledError
+from userstream_server.rows.session import BLOCK_ROWS, Session
+from userstream_server.rows.sql import Dialect, Query
+from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["ObservedSession"]
 

@@ -5,10 +5,11 @@ from contextlib import ExitStack
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 
 from userstream_server.account import current_account
-from userstream_server.db.database import Database, Session
+from userstream_server.db.database import Database
 from userstream_server.health import HealthMonitor
 from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.interceptors.telemetry import TelemetryInterceptor
+from userstream_server.rows.session import Session
 from userstream_server.settings import ServerSettings
 from userstream_server.telemetry.calls import RunningCalls
 from userstream_server.telemetry.endpoint import metrics_endpoint

@@ -17,11 +17,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from userstream_server.db.chunks import ChunkSizes, read_chunks
-from userstream_server.db.database import Session
-from userstream_server.db.rows import DecodeUsers, Packer, UserRow, decode_ages
-from userstream_server.db.scan import Scan, UserFilter
-from userstream_server.db.sql import (
+from userstream_server.rows.keyset import ChunkSizes, read_chunks
+from userstream_server.rows.scan import Scan, UserFilter
+from userstream_server.rows.session import Session
+from userstream_server.rows.sql import (
     Query,
     ages_query,
     boundary_query,
@@ -29,6 +28,7 @@ from userstream_server.db.sql import (
     last_key_query,
     users_query,
 )
+from userstream_server.rows.types import DecodeUsers, Packer, UserRow, decode_ages
 
 __all__ = ["DEFAULT_BATCH_AGE_OVER", "Page", "Users"]
 

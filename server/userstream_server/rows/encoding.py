@@ -13,7 +13,7 @@ from contextlib import closing
 
 from google.protobuf.message import Message
 
-from userstream_server.db.rows import EncodedUsers, RawRow
+from userstream_server.rows.types import EncodedUsers, RawRow
 
 __all__ = ["encode_blocks", "encode_users", "message"]
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Generic, TypeVar
 
-from userstream_server.db.database import Session
-from userstream_server.db.rows import Packer
-from userstream_server.db.scan import Scan
-from userstream_server.db.sql import users_query
+from userstream_server.rows.scan import Scan
+from userstream_server.rows.session import Session
+from userstream_server.rows.sql import users_query
+from userstream_server.rows.types import Packer
 
 __all__ = ["ChunkSizes", "read_chunks"]
 

@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from userstream_server.db.database import Session
-    from userstream_server.db.sql import Query
+    from userstream_server.rows.session import Session
+    from userstream_server.rows.sql import Query
 
 __all__ = [
     "DecodeUsers",
@@ -48,7 +48,7 @@ class EncodedUsers(NamedTuple):
     """Users that were read together, ready for the wire.
 
     Attributes:
-        users: A field `users` for each, as `wire` describes it.
+        users: A field `users` for each, as `encoding` describes it.
         user_count: How many.
         user_ids: Their user_ids, one behind the other.
         last_user_id: The last of them.

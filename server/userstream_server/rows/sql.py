@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from userstream_server.db.scan import Scan, UserFilter
+from userstream_server.rows.scan import Scan, UserFilter
 
 __all__ = [
     "MYSQL",

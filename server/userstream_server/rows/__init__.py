@@ -1,0 +1,1 @@
+"""Reading `user_data`: the four generators, keyset pagination, SQL, and the wire encoding of users."""

@@ -1,0 +1,53 @@
+"""What reading rows needs of a database: a session, which serves one call.
+
+A session takes a connection from the pool for each query and returns it as soon as the rows are
+read, or, for a snapshot, keeps one connection and its read view. Another thread may interrupt it at
+any time.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+from userstream_server.rows.sql import Dialect, Query
+from userstream_server.rows.types import EncodedUsers
+
+__all__ = ["BLOCK_ROWS", "Session"]
+
+BLOCK_ROWS = 1000
+"""Rows taken from the driver at once: enough to spread the cost of a step, few enough to stay in the CPU's cache."""
+
+
+class Session(Protocol):
+    """The database as one call sees it. One thread at a time, but for `interrupt` and `estimate`."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How to word queries."""
+
+    def blocks(
+        self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
+    ) -> Generator[list[Any]]:
+        """Run a query and yield its rows in blocks, as tuples of raw bytes.
+
+        Args:
+            query: What to run.
+            rows: Asked before each block how many rows it shall have; only the last one has fewer.
+
+        The connection is free again when the iterator ends or is closed, in whatever way.
+
+        Raises:
+            UserStreamError: See `userstream_server.errors`; no driver error gets out.
+        """
+
+    def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
+        """Run a query for users and yield them encoded for the wire; otherwise as `blocks`."""
+
+    def counted(self, query: Query) -> Generator[Counter[int]]:
+        """Run a query for ages and yield how many rows there are of each, step by step; otherwise as `blocks`."""
+
+    def estimate(self, query: Query) -> int:
+        """Estimate how many rows a query has without reading them (SQLite: counts them), on a connection of its own."""
+
+    def interrupt(self) -> None:
+        """End the running query and every later one with CallCancelledError. Any thread; may block."""

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 import mysql.connector
-from userstream_server.db.seed import seed_synthetic
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
+from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.mysql_server import PrivateServer
 
 from benchmarks.processes import Measured, process_listening_on

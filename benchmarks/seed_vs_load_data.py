@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from userstream_server.db.seed import seed_csv, seed_users
-from userstream_server.db.synthetic import synthetic_users
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
+from userstream_server.seeding.seed import seed_csv, seed_users
+from userstream_server.seeding.synthetic import synthetic_users
 from userstream_testing.admin import execute
 from userstream_testing.mysql_server import PrivateServer
 

@@ -1,4 +1,4 @@
-"""Compile server/userstream_server/db/native_rows.c, beside it, whenever the package is built or installed.
+"""Compile databases/mysql/native_rows.c, beside it, whenever the package is built or installed.
 
 Hatchling runs this. Without a compiler the package is built all the same, for any system, and reads rows in Python.
 `CC` names the compiler; HATCH_BUILD_NO_HOOKS=true builds without.
@@ -14,7 +14,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("server/userstream_server/db/native_rows.c")
+SOURCE = Path("server/userstream_server/databases/mysql/native_rows.c")
 LIBRARY = SOURCE.with_name("libnative_rows.so")  # Python would import one of the source's name
 OPTIONS = ("-O2", "-std=c11", "-shared", "-fPIC")
 

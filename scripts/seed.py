@@ -11,7 +11,7 @@ VENV = Path(os.environ.get("USERSTREAM_VENV") or ROOT / ".venv")
 AGAIN = 'cd "$1" && . scripts/_environment && use_environment runtime && cd "$2" && shift 2 && exec "$PYTHON" "$@"'
 
 try:
-    from userstream_server.db.seed_command import main
+    from userstream_server.seeding.command import main
 except ModuleNotFoundError:
     if Path(sys.prefix).resolve() == VENV.resolve():
         raise  # this is the project's environment, and it is broken

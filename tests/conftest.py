@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from userstream_server.db.seed import seed_synthetic, seed_users
-from userstream_server.db.synthetic import synthetic_users
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import seed_synthetic, seed_users
+from userstream_server.seeding.synthetic import synthetic_users
 from userstream_testing.admin import execute
 from userstream_testing.mysql_server import PrivateServer
 from userstream_testing.reader import reader_of

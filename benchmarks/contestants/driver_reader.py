@@ -4,8 +4,8 @@ import os
 from itertools import islice
 from typing import Any
 
-from userstream_server.db.mysql_connect import MySQLOptions, connect_any
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.mysql.connecting import MySQLOptions, connect_any
+from userstream_server.databases.url import DatabaseUrl
 
 __all__ = ["main"]
 

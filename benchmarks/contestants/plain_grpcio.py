@@ -15,7 +15,7 @@ import grpc
 import mysql.connector
 from userstream.v1 import user_service_pb2 as pb
 from userstream.v1 import user_service_pb2_grpc
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 
 __all__ = ["main"]
 

@@ -13,7 +13,7 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.access import Access
 from userstream_server.calls import Calls
-from userstream_server.db.database import Database
+from userstream_server.databases.database import Database
 from userstream_server.health import SERVICE_NAME, HealthMonitor
 from userstream_server.interceptors.ended import EndedInterceptor
 from userstream_server.interceptors.errors import ErrorInterceptor

@@ -4,8 +4,8 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from userstream_server.db.database import Database
-from userstream_server.db.open import open_database
+from userstream_server.databases.database import Database
+from userstream_server.databases.open import open_database
 from userstream_server.errors import UserStreamError
 from userstream_server.interceptors.auth import AuthTokens
 from userstream_server.settings import ServerSettings

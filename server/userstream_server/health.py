@@ -8,7 +8,7 @@ import threading
 import structlog
 from grpc_health.v1 import health, health_pb2
 
-from userstream_server.db.database import Database
+from userstream_server.databases.database import Database
 from userstream_server.errors import InternalError, UserStreamError
 
 __all__ = ["SERVICE_NAME", "HealthMonitor"]

@@ -10,7 +10,7 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server import ages, pages, partitions, validation
 from userstream_server.calls import Calls
-from userstream_server.db.database import Database
+from userstream_server.databases.database import Database
 from userstream_server.pack import BatchPacker, GrowingPacker, Ledger
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes

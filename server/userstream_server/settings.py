@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from userstream_server.client_names import ClientNames
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 
 __all__ = ["ServerSettings", "SettingsError", "load_settings"]
 

@@ -9,8 +9,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.db.seed import seed_synthetic
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
+from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.mysql_server import PrivateServer, free_port

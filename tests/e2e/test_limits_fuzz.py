@@ -13,9 +13,9 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.db.seed import seed_users
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import seed_users
 from userstream_testing.reader import reader_of
 from userstream_testing.server_process import ServerProcess, serving
 

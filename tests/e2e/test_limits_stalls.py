@@ -9,10 +9,10 @@ import grpc
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_client import AsyncUserStreamClient, UserStreamClient
-from userstream_server.db.seed import seed_users
-from userstream_server.db.synthetic import synthetic_users
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import seed_users
+from userstream_server.seeding.synthetic import synthetic_users
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.scrapes import settled

@@ -12,10 +12,10 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2 as pb
 from userstream.v1.user_service_pb2_grpc import UserServiceStub
-from userstream_server.db.native_library import load_library
-from userstream_server.db.seed import seed_synthetic
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.mysql.native_library import load_library
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.processlist import locked_table

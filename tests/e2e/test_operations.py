@@ -7,7 +7,7 @@ from signal import SIGHUP, SIGTERM
 
 import pytest
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.settings import ServerSettings
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for

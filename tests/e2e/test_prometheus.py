@@ -11,8 +11,8 @@ from typing import Any
 import grpc
 import pytest
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.db.seed import seed_synthetic
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
+from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.dashboard_calls import CALLS

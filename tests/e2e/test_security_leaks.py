@@ -8,9 +8,9 @@ from urllib.request import urlopen
 
 import grpc
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.db.seed import seed_users
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import seed_users
 from userstream_server.settings import ServerSettings
 from userstream_testing.admin import execute
 from userstream_testing.command import run

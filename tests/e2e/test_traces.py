@@ -8,7 +8,7 @@ from google.protobuf.json_format import MessageToJson
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows.types import UserRow
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
@@ -112,7 +112,7 @@ def test_a_caller_that_does_not_sample(collector: SpanCollector, tmp_path: Path)
 
 def test_failed_calls(mysql_database: str, collector: SpanCollector, tmp_path: Path) -> None:
     """A span says how a call failed; only the server's own faults make it an error."""
-    from userstream_server.db.seed import seed_synthetic
+    from userstream_server.seeding.seed import seed_synthetic
 
     seed_synthetic(DatabaseUrl.parse(mysql_database), 10)
     with start(mysql_database, collector, tmp_path) as server, stub_for(server.target) as stub:

@@ -116,8 +116,8 @@ def test_a_worker_that_does_not_stop(shared_url: str, tmp_path: Path) -> None:
 
 def test_a_stalled_consumer_is_cancelled(seeded_url: str, tmp_path: Path) -> None:
     """A consumer that takes nothing for the set time is ended, and one that is merely slow is not."""
-    from userstream_server.db.seed import seed_synthetic
-    from userstream_server.db.url import DatabaseUrl
+    from userstream_server.databases.url import DatabaseUrl
+    from userstream_server.seeding.seed import seed_synthetic
 
     seed_synthetic(DatabaseUrl.parse(seeded_url), 60_000)
     settings = {"USERSTREAM_DATABASE_URL": seeded_url, "USERSTREAM_SEND_TIMEOUT_SECONDS": "1"}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_testing.client_runs import KINDS, PATIENT
 from userstream_testing.every_call import everything, held
 from userstream_testing.fault_proxy import FaultProxy, Plan

@@ -13,7 +13,7 @@ import grpc
 import mysql.connector
 import pytest
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_testing.admin import admin_connection, execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.client_runs import KINDS, PATIENT, read_users, verified

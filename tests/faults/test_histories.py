@@ -17,9 +17,9 @@ from uuid import UUID
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_client import User, UserStreamClient
-from userstream_server.db.seed import seed_users
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import seed_users
 from userstream_testing.admin import admin_connection, execute
 from userstream_testing.calls import stub_for
 from userstream_testing.client_runs import PATIENT

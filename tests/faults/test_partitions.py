@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 from userstream_client import UserStreamClient
-from userstream_server.db.seed import seed_users
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import seed_users
 from userstream_testing.client_runs import KINDS, PATIENT, read_users, verified
 from userstream_testing.fault_proxy import FaultProxy, Plan
 from userstream_testing.fault_report import FaultReport

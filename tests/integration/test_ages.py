@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server import ages
-from userstream_server.db.database import Database
+from userstream_server.databases.database import Database
 from userstream_server.rows.generators import Users
 from userstream_server.rows.types import UserRow
 from userstream_server.validation import check_stream_average_age

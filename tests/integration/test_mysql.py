@@ -5,9 +5,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from userstream_server.db.mysql import MySQLDatabase
-from userstream_server.db.seed import seed_synthetic
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.mysql.database import MySQLDatabase
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import (
     CallCancelledError,
     DeadlineError,
@@ -19,6 +18,7 @@ from userstream_server.rows.generators import Users
 from userstream_server.rows.scan import Scan, UserFilter
 from userstream_server.rows.sql import Query
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.admin import execute, open_url
 
 SLOW = Query("SELECT SLEEP(30)")

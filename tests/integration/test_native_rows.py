@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from userstream_server.db.database import Database
-from userstream_server.db.mysql import MySQLDatabase
-from userstream_server.db.mysql_connect import MySQLOptions, connect_any
-from userstream_server.db.native_library import load_library
-from userstream_server.db.native_rows import native_rows
-from userstream_server.db.seed import seed_synthetic, seed_users
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.database import Database
+from userstream_server.databases.mysql.connecting import MySQLOptions, connect_any
+from userstream_server.databases.mysql.database import MySQLDatabase
+from userstream_server.databases.mysql.native_library import load_library
+from userstream_server.databases.mysql.native_rows import native_rows
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import (
     DeadlineError,
     PreconditionError,
@@ -23,6 +22,7 @@ from userstream_server.errors import (
 from userstream_server.rows.scan import Scan, UserFilter
 from userstream_server.rows.sql import MYSQL, Query, ages_query, users_query
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import seed_synthetic, seed_users
 from userstream_testing.admin import admin_connection, execute, open_url
 
 AGE_MAX = 9_999_999_999
@@ -107,7 +107,7 @@ def test_counting_left_in_the_middle(
     database: MySQLDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The query is killed at the database, and the connection discarded."""
-    monkeypatch.setattr("userstream_server.db.native_rows._COUNT_ROWS", 1000)
+    monkeypatch.setattr("userstream_server.databases.mysql.native_rows._COUNT_ROWS", 1000)
     with database.session() as session:
         steps = session.counted(Query("SELECT a.age FROM user_data a, user_data b"))
         assert next(steps).total() == 1000

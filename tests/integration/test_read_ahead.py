@@ -10,7 +10,7 @@ import grpc
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.calls import Calls
-from userstream_server.db.database import Database
+from userstream_server.databases.database import Database
 from userstream_server.errors import CallCancelledError
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes

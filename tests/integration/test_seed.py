@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from userstream_server.db.seed import (
+from userstream_server.databases.url import DatabaseUrl
+from userstream_server.rows.generators import Users
+from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import (
     ensure_embedded,
     seed_csv,
     seed_sample,
     seed_synthetic,
     seed_users,
 )
-from userstream_server.db.synthetic import KEY_KINDS, KeyKind, synthetic_users
-from userstream_server.db.url import DatabaseUrl
-from userstream_server.rows.generators import Users
-from userstream_server.rows.types import UserRow
+from userstream_server.seeding.synthetic import KEY_KINDS, KeyKind, synthetic_users
 from userstream_testing.admin import open_url
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "seed.py"

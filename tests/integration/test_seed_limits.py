@@ -8,11 +8,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from userstream_server.db.seed import ensure_embedded, seed_csv, seed_synthetic, seed_users
-from userstream_server.db.synthetic import synthetic_users
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.seed import ensure_embedded, seed_csv, seed_synthetic, seed_users
+from userstream_server.seeding.synthetic import synthetic_users
 from userstream_testing.admin import admin_connection, execute
 
 KEY = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"

@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakSet
 
 import pytest
-from userstream_server.db.database import Database
+from userstream_server.databases.database import Database
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.scan import Scan, UserFilter

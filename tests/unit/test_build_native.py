@@ -10,11 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from userstream_server.db.native_library import load_library
+from userstream_server.databases.mysql.native_library import load_library
 from userstream_testing.repository import ROOT
 
 COMPILER = shutil.which(os.environ.get("CC", "cc"))
-SOURCE = ROOT / "server/userstream_server/db/native_rows.c"
+SOURCE = ROOT / "server/userstream_server/databases/mysql/native_rows.c"
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no compiler here")
 
 
@@ -47,7 +47,9 @@ def test_a_wheel_holds_the_library(tmp_path: Path) -> None:
     """It is then for this system, and for any Python."""
     built = wheel(tmp_path)
 
-    assert "userstream_server/db/libnative_rows.so" in zipfile.ZipFile(built).namelist()
+    assert (
+        "userstream_server/databases/mysql/libnative_rows.so" in zipfile.ZipFile(built).namelist()
+    )
     assert "-py3-none-" in built.name
     assert not built.name.endswith("-any.whl")
 

@@ -2,9 +2,8 @@
 
 import pytest
 from mysql.connector import errors as driver_errors
-from userstream_server.db import mysql_connect
-from userstream_server.db.mysql_connect import MySQLOptions, connect_any
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.mysql.connecting import MySQLOptions, connect_any
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError, UnavailableError
 
 OPTIONS = MySQLOptions(DatabaseUrl.parse("mysql://u:p@127.0.0.1:3306/x"))
@@ -29,7 +28,7 @@ def test_a_database_that_leaves_while_shaking_hands(
     def fail(*_: object, **__: object) -> None:
         raise driver_errors.InterfaceError(words, errno=2026)
 
-    monkeypatch.setattr(mysql_connect, "_open", fail)
+    monkeypatch.setattr(connecting, "_open", fail)
 
     with pytest.raises(kind) as caught:
         connect_any(OPTIONS, tuple(OPTIONS.url.hosts))

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from userstream_server.db import native_rows
-from userstream_server.db.mysql_connect import MySQLOptions
-from userstream_server.db.native_library import LIBRARY, RowFetcher, load_library
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.mysql import native_rows
+from userstream_server.databases.mysql.connecting import MySQLOptions
+from userstream_server.databases.mysql.native_library import LIBRARY, RowFetcher, load_library
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows import encoding
 from userstream_server.rows.types import EncodedUsers, RawRow
 

@@ -57,9 +57,9 @@ def test_wheel_holds_every_package_and_its_data(wheel: Path) -> None:
             "userstream_client/cli/__init__.py",
             "userstream_client/py.typed",
             "userstream_server/__main__.py",
-            "userstream_server/data/user_data.csv",
-            "userstream_server/db/schema.sql",
-            "userstream_server/db/schema_sqlite.sql",
+            "userstream_server/seeding/data/user_data.csv",
+            "userstream_server/seeding/schema.sql",
+            "userstream_server/seeding/schema_sqlite.sql",
             "userstream_server/py.typed",
         }
         - names

@@ -6,9 +6,9 @@ from uuid import uuid5
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from userstream_server.db.csv_lines import MAX_RECORD_CHARS
-from userstream_server.db.csv_users import EMAIL_NAMESPACE, CsvFormatError, Reject, read_users
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.csv_lines import MAX_RECORD_CHARS
+from userstream_server.seeding.csv_users import EMAIL_NAMESPACE, CsvFormatError, Reject, read_users
 
 KEY = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
 HEADER = b"name,email,age\n"

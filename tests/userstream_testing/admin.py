@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import mysql.connector
-from userstream_server.db.database import Database
-from userstream_server.db.mysql import MySQLDatabase
-from userstream_server.db.mysql_connect import MySQLOptions
-from userstream_server.db.sqlite import SQLiteDatabase
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.database import Database
+from userstream_server.databases.mysql.connecting import MySQLOptions
+from userstream_server.databases.mysql.database import MySQLDatabase
+from userstream_server.databases.sqlite import SQLiteDatabase
+from userstream_server.databases.url import DatabaseUrl
 
 __all__ = ["admin_connection", "execute", "open_url"]
 

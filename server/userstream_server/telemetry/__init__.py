@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from userstream_server.db.database import Database
+from userstream_server.databases.database import Database
 from userstream_server.settings import ServerSettings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from userstream_server.db.database import Database
+from userstream_server.databases.database import Database
 from userstream_server.health import HealthMonitor
 from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.telemetry.calls import METHODS, RunningCalls

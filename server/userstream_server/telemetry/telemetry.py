@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 
 from userstream_server.account import current_account
-from userstream_server.db.database import Database
+from userstream_server.databases.database import Database
 from userstream_server.health import HealthMonitor
 from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.interceptors.telemetry import TelemetryInterceptor

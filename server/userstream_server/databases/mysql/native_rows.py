@@ -18,8 +18,8 @@ from typing import Any
 
 from mysql.connector import errors as driver_errors
 
-from userstream_server.db.mysql_connect import DRIVER_VERSION, HAVE_CEXT, MySQLOptions
-from userstream_server.db.native_library import RowFetcher, load_library
+from userstream_server.databases.mysql.connecting import DRIVER_VERSION, HAVE_CEXT, MySQLOptions
+from userstream_server.databases.mysql.native_library import RowFetcher, load_library
 from userstream_server.rows.types import EncodedUsers
 
 if HAVE_CEXT:

@@ -8,8 +8,8 @@ import mysql.connector
 from mysql.connector import HAVE_CEXT
 from mysql.connector import errors as driver_errors
 
-from userstream_server.db.mysql_errors import translate
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.mysql.errors import translate
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError
 
 __all__ = [

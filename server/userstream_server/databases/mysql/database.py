@@ -6,13 +6,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
-from userstream_server.db.database import DatabaseFound, Driver
-from userstream_server.db.limits import CallLimits, SnapshotViews, Tally
-from userstream_server.db.mysql_connect import DRIVER_VERSION, Address, MySQLOptions
-from userstream_server.db.mysql_connection import MySQLConnection
-from userstream_server.db.native_rows import can_read_natively
-from userstream_server.db.pool import Pool
-from userstream_server.db.shape import check_shape, columns_of
+from userstream_server.databases.database import DatabaseFound, Driver
+from userstream_server.databases.mysql.connecting import DRIVER_VERSION, Address, MySQLOptions
+from userstream_server.databases.mysql.connection import MySQLConnection
+from userstream_server.databases.mysql.native_rows import can_read_natively
+from userstream_server.databases.pool import Pool
+from userstream_server.databases.table_check import check_shape, columns_of
+from userstream_server.databases.time_limits import CallLimits, SnapshotViews, Tally
 from userstream_server.errors import UserStreamError
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.sql import MYSQL, MYSQL_COLUMNS, Dialect, Query

@@ -13,12 +13,12 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import TextIO
 
-from userstream_server.db.csv_users import Reject, open_csv, read_open_file
-from userstream_server.db.synthetic import KeyKind, synthetic_users
-from userstream_server.db.url import DatabaseUrl
-from userstream_server.db.writers import open_writer
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.csv_users import Reject, open_csv, read_open_file
+from userstream_server.seeding.synthetic import KeyKind, synthetic_users
+from userstream_server.seeding.writers import open_writer
 
 __all__ = [
     "BATCH_ROWS",
@@ -116,7 +116,7 @@ def seed_synthetic(
 
 def seed_sample(url: DatabaseUrl) -> SeedReport:
     """Add the 1,000 users of the sample that ships with the package. Raises UserStreamError."""
-    with as_file(files("userstream_server").joinpath("data/user_data.csv")) as path:
+    with as_file(files("userstream_server.seeding").joinpath("data/user_data.csv")) as path:
         return seed_csv(url, path)
 
 

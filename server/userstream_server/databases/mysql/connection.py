@@ -13,10 +13,15 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
-from userstream_server.db.database import DatabaseFound
-from userstream_server.db.mysql_connect import DRIVER_ERRORS, Address, MySQLOptions, connect_any
-from userstream_server.db.mysql_errors import translate
-from userstream_server.db.native_rows import native_rows
+from userstream_server.databases.database import DatabaseFound
+from userstream_server.databases.mysql.connecting import (
+    DRIVER_ERRORS,
+    Address,
+    MySQLOptions,
+    connect_any,
+)
+from userstream_server.databases.mysql.errors import translate
+from userstream_server.databases.mysql.native_rows import native_rows
 from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.types import EncodedUsers, count_ages

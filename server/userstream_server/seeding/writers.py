@@ -8,8 +8,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from userstream_server.db.shape import Column, check_shape, columns_of
-from userstream_server.db.url import DatabaseUrl
+from userstream_server.databases.table_check import Column, check_shape, columns_of
+from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError
 from userstream_server.rows.sql import MYSQL_COLUMNS, SQLITE_COLUMNS
 from userstream_server.rows.types import UserRow
@@ -49,12 +49,12 @@ def open_writer(url: DatabaseUrl) -> Iterator[Writer]:
             yield writer
         return
     # Imported late: the embedded database needs no driver.
-    from userstream_server.db.mysql_connect import (  # noqa: PLC0415
+    from userstream_server.databases.mysql.connecting import (  # noqa: PLC0415
         DRIVER_ERRORS,
         MySQLOptions,
         connect_any,
     )
-    from userstream_server.db.mysql_errors import translate  # noqa: PLC0415
+    from userstream_server.databases.mysql.errors import translate  # noqa: PLC0415
 
     connection, _ = connect_any(MySQLOptions(url), tuple(url.hosts), writing=True)
     try:
@@ -119,7 +119,7 @@ class _MySQLWriter:
 
 @contextmanager
 def _sqlite_writer(path: Path) -> Iterator[Writer]:
-    from userstream_server.db.sqlite import translated  # noqa: PLC0415
+    from userstream_server.databases.sqlite import translated  # noqa: PLC0415
 
     if not path.parent.is_dir():
         raise PreconditionError(
@@ -180,4 +180,4 @@ def _escape(text: str) -> str:
 
 
 def _schema(name: str) -> str:
-    return files("userstream_server.db").joinpath(name).read_text(encoding="utf-8")
+    return files("userstream_server.seeding").joinpath(name).read_text(encoding="utf-8")

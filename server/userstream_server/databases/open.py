@@ -1,6 +1,6 @@
 """From settings to the one database they name."""
 
-from userstream_server.db.database import Database
+from userstream_server.databases.database import Database
 from userstream_server.settings import ServerSettings
 
 __all__ = ["open_database"]
@@ -10,7 +10,7 @@ def open_database(settings: ServerSettings) -> Database:
     """Return the database of the settings; nothing connects yet."""
     url = settings.database
     if url.engine == "sqlite":
-        from userstream_server.db.sqlite import SQLiteDatabase  # noqa: PLC0415
+        from userstream_server.databases.sqlite import SQLiteDatabase  # noqa: PLC0415
 
         assert url.path is not None, "a SQLite URL has a path"  # noqa: S101
         return SQLiteDatabase(
@@ -21,8 +21,8 @@ def open_database(settings: ServerSettings) -> Database:
             snapshot_views=settings.snapshot_views_max,
         )
     # Imported late: the embedded database needs no driver.
-    from userstream_server.db.mysql import MySQLDatabase  # noqa: PLC0415
-    from userstream_server.db.mysql_connect import MySQLOptions  # noqa: PLC0415
+    from userstream_server.databases.mysql.connecting import MySQLOptions  # noqa: PLC0415
+    from userstream_server.databases.mysql.database import MySQLDatabase  # noqa: PLC0415
 
     return MySQLDatabase(
         MySQLOptions(

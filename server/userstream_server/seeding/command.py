@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from userstream_server.db.csv_users import CsvFormatError
-from userstream_server.db.seed import (
+from userstream_server.databases.url import DatabaseUrl
+from userstream_server.errors import InternalError, UnavailableError, UserStreamError
+from userstream_server.seeding.csv_users import CsvFormatError
+from userstream_server.seeding.seed import (
     BATCH_ROWS,
     Progress,
     SeedReport,
@@ -20,9 +22,7 @@ from userstream_server.db.seed import (
     seed_sample,
     seed_synthetic,
 )
-from userstream_server.db.synthetic import KeyKind
-from userstream_server.db.url import DatabaseUrl
-from userstream_server.errors import InternalError, UnavailableError, UserStreamError
+from userstream_server.seeding.synthetic import KeyKind
 from userstream_server.settings import SettingsError, load_settings
 
 __all__ = ["main"]
@@ -127,7 +127,7 @@ def _advice(error: UserStreamError) -> str:
         )
         return (
             f"the database refuses the users (its error {number}). Is it full, read-only, or"
-            " user_data not as server/userstream_server/db/schema.sql says?"
+            " user_data not as server/userstream_server/seeding/schema.sql says?"
         )
     return error.message
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from userstream_server.db.database import DatabaseFound, Driver
-from userstream_server.db.limits import CallLimits, SnapshotViews
-from userstream_server.db.pool import Pool
-from userstream_server.db.shape import check_shape, columns_of
+from userstream_server.databases.database import DatabaseFound, Driver
+from userstream_server.databases.pool import Pool
+from userstream_server.databases.table_check import check_shape, columns_of
+from userstream_server.databases.time_limits import CallLimits, SnapshotViews
 from userstream_server.errors import (
     DeadlineError,
     InternalError,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TextIO
 from uuid import UUID, uuid5
 
-from userstream_server.db.csv_lines import MAX_RECORD_CHARS, CsvLines, RecordTooLongError
 from userstream_server.rows.types import UserRow
+from userstream_server.seeding.csv_lines import MAX_RECORD_CHARS, CsvLines, RecordTooLongError
 
 __all__ = [
     "EMAIL_NAMESPACE",

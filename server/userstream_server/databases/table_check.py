@@ -51,7 +51,7 @@ def _complaints(found: dict[str, Column]) -> Iterable[str]:
     for name in ("user_id", "name", "email", "age"):
         column = found.get(name)
         if column is None:
-            yield f"it has no column {name}. Add it, as server/userstream_server/db/schema.sql does."
+            yield f"it has no column {name}. Add it, as server/userstream_server/seeding/schema.sql does."
         elif column.nullable:
             yield f"{name} may be NULL. ALTER TABLE user_data MODIFY it to NOT NULL."
         elif name != "age" and column.type not in _TEXT_TYPES:

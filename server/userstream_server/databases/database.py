@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from userstream_server.db.pool import PoolState
+from userstream_server.databases.pool import PoolState
 from userstream_server.rows.session import Session
 
 __all__ = ["Database", "DatabaseFound", "Driver"]

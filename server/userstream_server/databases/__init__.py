@@ -1,0 +1,1 @@
+"""The databases that hold `user_data`: addresses, connection pool, table check, MySQL and SQLite."""

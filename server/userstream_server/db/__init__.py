@@ -1,1 +1,0 @@
-"""Reading `user_data`: the generators in `users`, over keyset chunks, over MySQL or SQLite."""

@@ -29,7 +29,7 @@ def two_free_ports() -> int:
 def test_off_by_default(tmp_path: Path) -> None:
     """Nobody who asks for no telemetry imports it."""
     program = (
-        "import sys, userstream_server.__main__, userstream_server.app;"
+        "import sys, userstream_server.__main__, userstream_server.rpc.server;"
         "print([name for name in sys.modules if 'telemetry' in name or 'prometheus' in name])"
     )
     done = subprocess.run(

@@ -5,11 +5,11 @@ from itertools import islice, pairwise
 
 import pytest
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server import ages
 from userstream_server.databases.database import Database
 from userstream_server.rows.generators import Users
 from userstream_server.rows.types import UserRow
-from userstream_server.validation import check_stream_average_age
+from userstream_server.rpc import average_age
+from userstream_server.rpc.validation import check_stream_average_age
 from userstream_testing.admin import open_url
 
 
@@ -24,15 +24,15 @@ def database(shared_url: str) -> Iterator[Database]:
 @pytest.fixture(autouse=True)
 def in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have figures sent for every 37 users, whatever the clock says."""
-    monkeypatch.setattr(ages, "_RANGE_USERS", 37)
-    monkeypatch.setattr(ages, "_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(average_age, "_RANGE_USERS", 37)
+    monkeypatch.setattr(average_age, "_INTERVAL_SECONDS", 0.0)
 
 
 def figures(database: Database, token: str = "") -> Iterator[pb.StreamAverageAgeResponse]:
     """Yield running figures from a token on, with a session of their own as each call has."""
     plan = check_stream_average_age(pb.StreamAverageAgeRequest(resume_token=token))
     with database.session() as session:
-        yield from ages.running_average(Users(session), plan)
+        yield from average_age.running_average(Users(session), plan)
 
 
 def test_broken_behind_every_message(database: Database, users: list[UserRow]) -> None:

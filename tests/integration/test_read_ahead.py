@@ -9,7 +9,6 @@ from typing import Any, cast
 import grpc
 import pytest
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.calls import Calls
 from userstream_server.databases.database import Database
 from userstream_server.errors import CallCancelledError
 from userstream_server.rows.generators import Users
@@ -18,7 +17,8 @@ from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
 from userstream_server.rows.types import DecodeUsers, Packed, UserRow
-from userstream_server.service import UserService
+from userstream_server.rpc.cancellation import Calls
+from userstream_server.rpc.service import UserService
 from userstream_testing.admin import open_url
 
 SIZES = ChunkSizes(first_rows=3, max_rows=50)

@@ -12,9 +12,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server import send_hints
 from userstream_server.account import begin_account
-from userstream_server.app import build_server
 from userstream_server.databases.open import open_database
 from userstream_server.rows.types import UserRow
+from userstream_server.rpc.server import build_server
 from userstream_server.seeding.seed import seed_users
 from userstream_server.settings import load_settings
 from userstream_testing.calls import stub_for

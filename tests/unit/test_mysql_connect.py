@@ -2,6 +2,7 @@
 
 import pytest
 from mysql.connector import errors as driver_errors
+from userstream_server.databases.mysql import connecting
 from userstream_server.databases.mysql.connecting import MySQLOptions, connect_any
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError, UnavailableError

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server import validation
 from userstream_server.account import begin_account
-from userstream_server.pack import BatchPacker, GrowingPacker, Ledger, Pack, mark_last
 from userstream_server.rows import encoding
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
 from userstream_server.rows.types import EncodedUsers, RawRow
+from userstream_server.rpc import validation
+from userstream_server.rpc.messages import BatchPacker, GrowingPacker, Ledger, Pack, mark_last
 
 KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
 ROWS = [(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server import validation
-from userstream_server.tokens import Position, decode_partition
+from userstream_server.rpc import validation
+from userstream_server.rpc.tokens import Position, decode_partition
 
 KEY = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
 AT = Position(KEY, 100, 0xDEADBEEF, 2, 300, 4, 4_200)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.errors import InvalidRequestError
-from userstream_server.tokens import (
+from userstream_server.rpc.tokens import (
     Position,
     decode_partition,
     decode_token,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server import validation
 from userstream_server.errors import InvalidRequestError
+from userstream_server.rpc import validation
 
 AGE_MAX = 9_999_999_999
 BAD_FILTERS: list[tuple[pb.UserFilter, str]] = [

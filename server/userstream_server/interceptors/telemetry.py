@@ -10,12 +10,12 @@ import structlog
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from userstream_server.account import CallAccount, current_account
-from userstream_server.health import SERVICE_NAME
 from userstream_server.interceptors.surrounding import (
     Behaviour,
     SurroundingInterceptor,
     call_status,
 )
+from userstream_server.rpc.health import SERVICE_NAME
 from userstream_server.telemetry.calls import RunningCalls
 from userstream_server.telemetry.grpc_metrics import GrpcMetrics
 from userstream_server.telemetry.metrics import Metrics

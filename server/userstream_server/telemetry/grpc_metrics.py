@@ -7,7 +7,7 @@ They are counted here and not by gRPC's plugin, which now and then left a server
 from opentelemetry.metrics import Meter
 
 from userstream_server.account import CallAccount
-from userstream_server.health import SERVICE_NAME
+from userstream_server.rpc.health import SERVICE_NAME
 
 __all__ = ["GrpcMetrics"]
 

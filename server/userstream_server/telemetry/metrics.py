@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from userstream_server.databases.database import Database
-from userstream_server.health import HealthMonitor
 from userstream_server.interceptors.stalls import StallInterceptor
+from userstream_server.rpc.health import HealthMonitor
 from userstream_server.telemetry.calls import METHODS, RunningCalls
 from userstream_server.version import VERSION
 

@@ -6,10 +6,10 @@ from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 
 from userstream_server.account import current_account
 from userstream_server.databases.database import Database
-from userstream_server.health import HealthMonitor
 from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.interceptors.telemetry import TelemetryInterceptor
 from userstream_server.rows.session import Session
+from userstream_server.rpc.health import HealthMonitor
 from userstream_server.settings import ServerSettings
 from userstream_server.telemetry.calls import RunningCalls
 from userstream_server.telemetry.endpoint import metrics_endpoint

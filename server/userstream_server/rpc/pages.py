@@ -7,11 +7,11 @@ from dataclasses import replace
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.account import current_account
-from userstream_server.pack import PagePacker
 from userstream_server.rows import encoding
 from userstream_server.rows.generators import Users
-from userstream_server.tokens import encode_token
-from userstream_server.validation import PagesPlan
+from userstream_server.rpc.messages import PagePacker
+from userstream_server.rpc.tokens import encode_token
+from userstream_server.rpc.validation import PagesPlan
 
 __all__ = ["paginate"]
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import grpc
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_server import ages, pages, partitions, validation
-from userstream_server.calls import Calls
 from userstream_server.databases.database import Database
-from userstream_server.pack import BatchPacker, GrowingPacker, Ledger
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.session import Session
+from userstream_server.rpc import average_age, pages, partitions, validation
+from userstream_server.rpc.cancellation import Calls
+from userstream_server.rpc.messages import BatchPacker, GrowingPacker, Ledger
 
 __all__ = ["UserService"]
 
@@ -93,7 +93,7 @@ class UserService:
         """See the proto."""
         scan = validation.check_average_age(request)
         with self._users(context) as users:
-            return ages.average(users, scan, histogram=request.include_histogram)
+            return average_age.average(users, scan, histogram=request.include_histogram)
 
     def StreamAverageAge(  # noqa: N802 - the proto's name
         self, request: pb.StreamAverageAgeRequest, context: grpc.ServicerContext
@@ -101,7 +101,7 @@ class UserService:
         """See the proto."""
         plan = validation.check_stream_average_age(request)
         with self._users(context) as users:
-            yield from ages.running_average(users, plan)
+            yield from average_age.running_average(users, plan)
 
     def PartitionUsers(  # noqa: N802 - the proto's name
         self, request: pb.PartitionUsersRequest, context: grpc.ServicerContext

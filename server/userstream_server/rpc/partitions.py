@@ -6,7 +6,7 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.rows.generators import Users
 from userstream_server.rows.scan import Scan
-from userstream_server.tokens import encode_partition
+from userstream_server.rpc.tokens import encode_partition
 
 __all__ = ["split"]
 

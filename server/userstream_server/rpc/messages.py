@@ -14,8 +14,8 @@ from userstream_server.rows import encoding
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
 from userstream_server.rows.types import Packed
-from userstream_server.tokens import Position, encode_token
-from userstream_server.validation import StreamPlan
+from userstream_server.rpc.tokens import Position, encode_token
+from userstream_server.rpc.validation import StreamPlan
 
 __all__ = ["BatchPacker", "GrowingPacker", "Ledger", "Pack", "PagePacker", "mark_last"]
 

@@ -11,7 +11,7 @@ from userstream.v1 import user_service_pb2 as pb
 from userstream_server.errors import FieldViolation, InvalidRequestError
 from userstream_server.rows.generators import DEFAULT_BATCH_AGE_OVER
 from userstream_server.rows.scan import Scan, UserFilter
-from userstream_server.tokens import Position, decode_partition, decode_token, fingerprint
+from userstream_server.rpc.tokens import Position, decode_partition, decode_token, fingerprint
 
 __all__ = [
     "USERS_MAX",

@@ -12,8 +12,8 @@ from userstream_server.account import current_account
 from userstream_server.errors import PreconditionError
 from userstream_server.rows.generators import Users
 from userstream_server.rows.scan import Scan
-from userstream_server.tokens import Position, encode_token
-from userstream_server.validation import AgesPlan
+from userstream_server.rpc.tokens import Position, encode_token
+from userstream_server.rpc.validation import AgesPlan
 
 __all__ = ["average", "running_average"]
 

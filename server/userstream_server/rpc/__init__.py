@@ -1,0 +1,1 @@
+"""The gRPC service: requests in, messages out, and the server around it."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from userstream_server.polling import GRPC_EXPERIMENTS
+from userstream_server.grpc_internals import GRPC_EXPERIMENTS
 
 from benchmarks import report
 from benchmarks.arena import Arena, Server

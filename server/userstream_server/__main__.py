@@ -8,12 +8,12 @@ from typing import Annotated
 import structlog
 import typer
 
-from userstream_server import polling  # noqa: F401 - before anything that imports grpc
-from userstream_server.checks import find_all
+from userstream_server import grpc_internals  # noqa: F401 - before anything that imports grpc
 from userstream_server.databases.database import Database
 from userstream_server.databases.open import open_database
 from userstream_server.errors import UnavailableError, UserStreamError
 from userstream_server.logs import configure_logs, set_level
+from userstream_server.preflight import find_all
 from userstream_server.rpc.server import UserStreamServer, build_server
 from userstream_server.seeding.seed import ensure_embedded
 from userstream_server.settings import ServerSettings, SettingsError, load_settings

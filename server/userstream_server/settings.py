@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from userstream_server.client_names import ClientNames
+from userstream_server.auth.certificate_names import ClientNames
 from userstream_server.databases.url import DatabaseUrl
 
 __all__ = ["ServerSettings", "SettingsError", "load_settings"]

@@ -10,8 +10,8 @@ from grpc import _server
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # missing in the types only
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server import send_hints
-from userstream_server.account import begin_account
+from userstream_server import grpc_internals
+from userstream_server.call_stats import begin_call_stats
 from userstream_server.databases.open import open_database
 from userstream_server.rows.types import UserRow
 from userstream_server.rpc.server import build_server
@@ -86,24 +86,24 @@ def test_large_messages_and_other_calls_never_wait(
 
 def test_hints_are_passed_on_once() -> None:
     """However many servers are built, gRPC's own flags come through, with the hint if more messages follow."""
-    send_hints.pass_on_hints()
-    send_hints.pass_on_hints()
-    of = getattr(_server, send_hints._NAME)
+    grpc_internals.pass_on_hints()
+    grpc_internals.pass_on_hints()
+    of = getattr(_server, grpc_internals._SEND_FLAGS)
     state = _server._RPCState()  # type: ignore[no-untyped-call]
-    account = begin_account("StreamUsers")
+    account = begin_call_stats("StreamUsers")
 
     assert of(state) == 0
     account.more_follow = True
     assert of(state) == HINT
     state.disable_next_compression = True
     assert of(state) == HINT | 2
-    begin_account("Paginate")
+    begin_call_stats("Paginate")
     assert of(state) == 2
 
 
 def test_another_grpc_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without that function nothing is replaced, and messages are sent as ever."""
-    monkeypatch.delattr(_server, send_hints._NAME)
-    send_hints.pass_on_hints()
+    monkeypatch.delattr(_server, grpc_internals._SEND_FLAGS)
+    grpc_internals.pass_on_hints()
 
-    assert not hasattr(_server, send_hints._NAME)
+    assert not hasattr(_server, grpc_internals._SEND_FLAGS)

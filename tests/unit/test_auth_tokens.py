@@ -4,7 +4,7 @@ import hmac
 from pathlib import Path
 
 import pytest
-from userstream_server.interceptors.auth import AuthTokens
+from userstream_server.auth.bearer_tokens import AuthTokens
 
 TOKENS = ("first-token", "second", "a-third-one-that-is-much-longer-than-the-others")
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
-from userstream_server.account import begin_account
+from userstream_server.call_stats import begin_call_stats
 from userstream_server.rows import encoding
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
@@ -183,7 +183,7 @@ def test_an_empty_stream_has_a_receipt() -> None:
 
 def test_a_stream_left_in_the_middle_leaves_no_hint() -> None:
     """What is sent next in the same thread waits for nothing."""
-    account = begin_account("StreamUsers")
+    account = begin_call_stats("StreamUsers")
     plan = validation.check_stream_users(pb.StreamUsersRequest(max_users_per_message=1))
     ledger = Ledger(plan, pb.StreamUsersResponse, lambda _: 0)
     stream = ledger.messages(runs(GrowingPacker(message_bytes=4096, max_users=1), ROWS))

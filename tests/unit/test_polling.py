@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from userstream_server.polling import GRPC_EXPERIMENTS
+from userstream_server.grpc_internals import GRPC_EXPERIMENTS
 
 _PROGRAM = """
 import os, sys

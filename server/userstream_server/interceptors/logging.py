@@ -9,8 +9,8 @@ from uuid import uuid4
 import grpc
 import structlog
 
-from userstream_server.account import begin_account
-from userstream_server.interceptors.surrounding import SurroundingInterceptor, call_status
+from userstream_server.call_stats import begin_call_stats
+from userstream_server.interceptors.base import SurroundingInterceptor, call_status
 
 __all__ = ["REQUEST_ID", "LoggingInterceptor"]
 
@@ -27,10 +27,10 @@ class LoggingInterceptor(SurroundingInterceptor):
     def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
         """See the base class."""
         started_at = monotonic()
-        account = begin_account(method.rpartition("/")[2])
+        stats = begin_call_stats(method.rpartition("/")[2])
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(
-            method=account.method, peer=context.peer(), request_id=_request_id(context)
+            method=stats.method, peer=context.peer(), request_id=_request_id(context)
         )
         try:
             yield
@@ -38,7 +38,7 @@ class LoggingInterceptor(SurroundingInterceptor):
             _log.info(
                 "call",
                 status=call_status(context),
-                rows=account.rows,
+                rows=stats.rows,
                 duration_seconds=round(monotonic() - started_at, 4),
             )
             structlog.contextvars.clear_contextvars()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import grpc
 
 from userstream_server.errors import FieldViolation, InvalidRequestError
-from userstream_server.interceptors.surrounding import SurroundingInterceptor
+from userstream_server.interceptors.base import SurroundingInterceptor
 
 __all__ = ["MetadataInterceptor"]
 

@@ -13,9 +13,10 @@ from typing import Any
 import grpc
 import structlog
 
-from userstream_server.account import current_account
+from userstream_server.call_stats import current_call_stats
 from userstream_server.errors import DeadlineError, OverloadedError, UserStreamError, status_of
-from userstream_server.interceptors.surrounding import Behaviour, SurroundingInterceptor
+from userstream_server.grpc_internals import end_call
+from userstream_server.interceptors.base import Behaviour, SurroundingInterceptor
 
 __all__ = ["StallInterceptor"]
 
@@ -129,7 +130,7 @@ class StallInterceptor(SurroundingInterceptor):
                         wait.since = None
                 finally:
                     if wait.over:
-                        current_account().reason = error.reason
+                        current_call_stats().reason = error.reason
                         structlog.contextvars.bind_contextvars(reason=error.reason)
 
         return call
@@ -160,12 +161,7 @@ class StallInterceptor(SurroundingInterceptor):
 
 
 def _end(context: Any, error: UserStreamError) -> None:
-    """End a call whose handler waits inside gRPC, from another thread, with an error's code.
-
-    gRPC's Python interface can only cancel, which tells a caller that has done nothing of the kind
-    "CANCELLED". Its core has a status for this, which overtakes what is queued, but without details:
-    the reason is the text's first word. grpcio is pinned to one version, whose `cancel` takes both.
-    """
+    """End a call whose handler waits inside gRPC, with an error's code and its reason as the text's first word."""
     status = status_of(error)
     context.set_code(status.code)  # for the log and the metrics
-    context._rpc_event.call.cancel(status.code.value[0], f"{error.reason}: {error.message}")  # noqa: SLF001
+    end_call(context, status.code.value[0], f"{error.reason}: {error.message}")

@@ -9,8 +9,8 @@ import grpc
 import structlog
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
-from userstream_server.account import CallAccount, current_account
-from userstream_server.interceptors.surrounding import (
+from userstream_server.call_stats import CallStats, current_call_stats
+from userstream_server.interceptors.base import (
     Behaviour,
     SurroundingInterceptor,
     call_status,
@@ -33,7 +33,7 @@ class TelemetryInterceptor(SurroundingInterceptor):
     """Counts calls and their messages, and makes their spans.
 
     Args:
-        calls: Takes the running calls' accounts.
+        calls: Takes the running calls' stats.
         metrics: Takes the errors.
         grpc_metrics: Takes each call's begin and end.
         tracer: Makes the spans.
@@ -55,39 +55,39 @@ class TelemetryInterceptor(SurroundingInterceptor):
     @contextmanager
     def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
         """See the base class."""
-        account = current_account()
+        stats = current_call_stats()
         span = self._start_span(method, context)
-        account.trace = set_span_in_context(span)
-        self._calls.begin(account)
-        self._grpc_metrics.begin(account)
+        stats.trace = set_span_in_context(span)
+        self._calls.begin(stats)
+        self._grpc_metrics.begin(stats)
         began_at = monotonic()
         try:
             yield
         finally:
-            self._calls.end(account)
+            self._calls.end(stats)
             status = call_status(context)
-            self._grpc_metrics.end(account, status, monotonic() - began_at)
+            self._grpc_metrics.end(stats, status, monotonic() - began_at)
             if status != "OK":
-                reason = account.reason or status
-                self._metrics.errors.add(1, {"method": account.method, "reason": reason})
-            _end_span(span, account, status)
+                reason = stats.reason or status
+                self._metrics.errors.add(1, {"method": stats.method, "reason": reason})
+            _end_span(span, stats, status)
 
     def _single(self, method: str, behaviour: Behaviour) -> Behaviour:
         def call(request: Any, context: grpc.ServicerContext) -> Any:
             with self.around(method, context):
                 response = behaviour(request, context)
-                _count(current_account(), response)
+                _count(current_call_stats(), response)
                 return response
 
         return call
 
     def _streaming(self, method: str, behaviour: Behaviour) -> Behaviour:
         def call(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            # Closed before the account is, so that all the call's queries are in it.
+            # Closed before the stats is, so that all the call's queries are in it.
             with self.around(method, context), closing(behaviour(request, context)) as messages:
-                account = current_account()
+                stats = current_call_stats()
                 for message in messages:
-                    _count(account, message)
+                    _count(stats, message)
                     yield message
 
         return call
@@ -105,21 +105,21 @@ class TelemetryInterceptor(SurroundingInterceptor):
         return span
 
 
-def _end_span(span: Span, account: CallAccount, status: str) -> None:
+def _end_span(span: Span, stats: CallStats, status: str) -> None:
     span.set_attributes({
         "rpc.response.status_code": status,
-        "userstream.rows": account.rows,
-        "userstream.messages": account.messages,
-        "userstream.payload_bytes": account.payload_bytes,
-        "userstream.resumed": account.resumed,
+        "userstream.rows": stats.rows,
+        "userstream.messages": stats.messages,
+        "userstream.payload_bytes": stats.payload_bytes,
+        "userstream.resumed": stats.resumed,
     })  # fmt: skip
-    if account.reason:
-        span.set_attribute("error.type", account.reason)
+    if stats.reason:
+        span.set_attribute("error.type", stats.reason)
     if status in _OUR_FAULT:
         span.set_status(Status(StatusCode.ERROR))
     span.end()
 
 
-def _count(account: CallAccount, message: Any) -> None:
-    account.messages += 1
-    account.payload_bytes += len(message) if isinstance(message, bytes) else message.ByteSize()
+def _count(stats: CallStats, message: Any) -> None:
+    stats.messages += 1
+    stats.payload_bytes += len(message) if isinstance(message, bytes) else message.ByteSize()

@@ -8,7 +8,7 @@ from time import monotonic
 
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_server.account import current_account
+from userstream_server.call_stats import current_call_stats
 from userstream_server.errors import PreconditionError
 from userstream_server.rows.generators import Users
 from userstream_server.rows.scan import Scan
@@ -60,7 +60,7 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
         PreconditionError: The sum does not fit the response's 64 bits.
     """
     position, scan = plan.position, plan.scan
-    current_account().resumed = position.resumed_count > 0
+    current_call_stats().resumed = position.resumed_count > 0
     said_at = monotonic()
     is_last = False
     while not is_last:
@@ -82,11 +82,11 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
 def _count(users: Users, scan: Scan) -> Counter[int]:
     """Count the ages of a scan."""
     counts: Counter[int] = Counter()
-    account = current_account()
+    stats = current_call_stats()
     with closing(users.stream_user_ages(scan, counted=True)) as steps:
         for step in steps:
             counts.update(step)
-            account.rows += step.total()
+            stats.rows += step.total()
     return counts
 
 

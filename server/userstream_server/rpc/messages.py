@@ -1,4 +1,4 @@
-"""Filling messages: how many users go into one, and the account that travels with them."""
+"""Filling messages: how many users go into one, and the stats that travels with them."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -9,7 +9,7 @@ from zlib import crc32
 
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_server.account import current_account
+from userstream_server.call_stats import current_call_stats
 from userstream_server.rows import encoding
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
@@ -139,7 +139,7 @@ def mark_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
 
 
 class Ledger:
-    """The running account of one stream: what was sent, its CRC, and where to go on.
+    """The running stats of one stream: what was sent, its CRC, and where to go on.
 
     Args:
         plan: The stream's plan.
@@ -159,8 +159,8 @@ class Ledger:
         self._position = replace(plan.position)
         # One for all messages: setting its fields costs a third of making a new one.
         self._rest = response()
-        self._account = current_account()
-        self._account.resumed = plan.position.resumed_count > 0
+        self._stats = current_call_stats()
+        self._stats.resumed = plan.position.resumed_count > 0
 
     def messages(self, runs: Iterable[list[Pack]]) -> Iterator[bytes]:
         """Turn runs of packs into messages, the last one with the receipt.
@@ -181,16 +181,16 @@ class Ledger:
 
     def _sent_together(self, made: list[tuple[bytes, int]]) -> Iterator[bytes]:
         """Yield messages and their numbers of users; gRPC may keep each until the last one comes."""
-        account = self._account
+        stats = self._stats
         made.reverse()
         try:
             while made:
                 message, user_count = made.pop()
-                account.rows += user_count
-                account.more_follow = bool(made)
+                stats.rows += user_count
+                stats.more_follow = bool(made)
                 yield message
         finally:
-            account.more_follow = False
+            stats.more_follow = False
 
     def _next(self, pack: Pack, *, is_last: bool) -> bytes:
         self._enter(pack)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_server.account import current_account
+from userstream_server.call_stats import current_call_stats
 from userstream_server.rows import encoding
 from userstream_server.rows.generators import Users
 from userstream_server.rpc.messages import PagePacker
@@ -26,13 +26,13 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
     position = plan.position
     number = position.page_number + plan.offset // plan.page_size
     packer = PagePacker(plan.page_size)
-    account = current_account()
+    stats = current_call_stats()
     pages = users.lazy_paginate(plan.page_size, plan.scan, packer, offset=plan.offset)
     with closing(pages):
         sent = 0
         for page in pages:
             sent, number = sent + 1, number + 1
-            account.rows += page.users.user_count
+            stats.rows += page.users.user_count
             position = replace(position, after=page.last_key, page_number=number)
             token = encode_token(plan.bound_to, position) if page.has_more else ""
             yield encoding.message(

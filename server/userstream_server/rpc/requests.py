@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from userstream_server.account import current_account
+from userstream_server.call_stats import current_call_stats
 from userstream_server.errors import CallCancelledError, FieldViolation, InvalidRequestError
 
 __all__ = ["RequestReader"]
@@ -50,7 +50,7 @@ class RequestReader:
             raise CallCancelledError("CANCELLED", "The call was cancelled.") from None
         if raw is None:
             raise _refused("is missing", "MALFORMED_REQUEST")
-        current_account().request_bytes = len(raw)
+        current_call_stats().request_bytes = len(raw)
         if len(raw) > self._max_bytes:
             raise _refused(f"takes at most {self._max_bytes} bytes", "REQUEST_TOO_LARGE")
         try:

@@ -11,20 +11,20 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_server.access import Access
+from userstream_server.auth.access import Access
 from userstream_server.databases.database import Database
-from userstream_server.interceptors.ended import EndedInterceptor
-from userstream_server.interceptors.errors import ErrorInterceptor
-from userstream_server.interceptors.limits import LimitInterceptor
+from userstream_server.grpc_internals import pass_on_hints
+from userstream_server.interceptors.cancelled import EndedInterceptor
+from userstream_server.interceptors.concurrency import LimitInterceptor
 from userstream_server.interceptors.logging import LoggingInterceptor
 from userstream_server.interceptors.metadata import MetadataInterceptor
 from userstream_server.interceptors.stalls import StallInterceptor
+from userstream_server.interceptors.status import ErrorInterceptor
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rpc.cancellation import Calls
 from userstream_server.rpc.health import SERVICE_NAME, HealthMonitor
 from userstream_server.rpc.requests import RequestReader
 from userstream_server.rpc.service import UserService
-from userstream_server.send_hints import pass_on_hints
 from userstream_server.settings import ServerSettings
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ They are counted here and not by gRPC's plugin, which now and then left a server
 
 from opentelemetry.metrics import Meter
 
-from userstream_server.account import CallAccount
+from userstream_server.call_stats import CallStats
 from userstream_server.rpc.health import SERVICE_NAME
 
 __all__ = ["GrpcMetrics"]
@@ -36,17 +36,17 @@ class GrpcMetrics:
             for way, verb in (("sent", "sent"), ("rcvd", "received"))
         )
 
-    def begin(self, account: CallAccount) -> None:
+    def begin(self, stats: CallStats) -> None:
         """Count a call that begins."""
-        self._started.add(1, _labels(account))
+        self._started.add(1, _labels(stats))
 
-    def end(self, account: CallAccount, status: str, seconds: float) -> None:
+    def end(self, stats: CallStats, status: str, seconds: float) -> None:
         """Count a call that has ended."""
-        labels = {**_labels(account), "grpc.status": status}
+        labels = {**_labels(stats), "grpc.status": status}
         self._seconds.record(seconds, labels)
-        self._sent.record(account.payload_bytes, labels)
-        self._received.record(account.request_bytes, labels)
+        self._sent.record(stats.payload_bytes, labels)
+        self._received.record(stats.request_bytes, labels)
 
 
-def _labels(account: CallAccount) -> dict[str, str]:
-    return {"grpc.method": f"{SERVICE_NAME}/{account.method}"}
+def _labels(stats: CallStats) -> dict[str, str]:
+    return {"grpc.method": f"{SERVICE_NAME}/{stats.method}"}

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from opentelemetry.metrics import Histogram
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
-from userstream_server.account import CallAccount
+from userstream_server.call_stats import CallStats
 from userstream_server.errors import CallCancelledError
 from userstream_server.rows.session import BLOCK_ROWS, Session
 from userstream_server.rows.sql import Dialect, Query
@@ -25,7 +25,7 @@ class ObservedSession:
 
     Args:
         session: The other one.
-        account: The call's.
+        stats: The call's.
         seconds: Takes the time of each query.
         tracer: Makes the spans.
         engine: The database's kind.
@@ -34,14 +34,14 @@ class ObservedSession:
     def __init__(
         self,
         session: Session,
-        account: CallAccount,
+        stats: CallStats,
         seconds: Histogram,
         tracer: Tracer,
         engine: str,
     ) -> None:
         """See the class."""
         self._session = session
-        self._account = account
+        self._stats = stats
         self._seconds = seconds
         self._tracer = tracer
         self._engine = engine
@@ -87,7 +87,7 @@ class ObservedSession:
         # No SQL, no parameters and no exception texts: they hold what users are asked for.
         span = self._tracer.start_span(
             f"{kind} user_data",
-            context=self._account.trace,
+            context=self._stats.trace,
             kind=SpanKind.CLIENT,
             attributes={"db.system.name": self._engine, "db.collection.name": "user_data"},
         )
@@ -103,5 +103,5 @@ class ObservedSession:
             if outcome == "failed":
                 span.set_status(Status(StatusCode.ERROR))
             span.end()
-            labels = {"method": self._account.method, "kind": kind, "outcome": outcome}
+            labels = {"method": self._stats.method, "kind": kind, "outcome": outcome}
             self._seconds.record(monotonic() - began_at, labels)

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 
-from userstream_server.account import current_account
+from userstream_server.call_stats import current_call_stats
 from userstream_server.databases.database import Database
 from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.interceptors.telemetry import TelemetryInterceptor
@@ -62,7 +62,7 @@ class Telemetry:
     def observe(self, session: Session) -> Session:
         """Return the same session, with each query measured for the running call."""
         return ObservedSession(
-            session, current_account(), self._metrics.query_seconds, self._tracer, self._engine
+            session, current_call_stats(), self._metrics.query_seconds, self._tracer, self._engine
         )
 
 

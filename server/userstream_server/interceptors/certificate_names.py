@@ -7,10 +7,10 @@ from typing import Any
 import grpc
 import structlog
 
-from userstream_server.client_names import ClientNames
+from userstream_server.auth.certificate_names import ClientNames
 from userstream_server.errors import AccessDeniedError
-from userstream_server.interceptors.callers import as_caller
-from userstream_server.interceptors.surrounding import SurroundingInterceptor
+from userstream_server.interceptors.base import SurroundingInterceptor
+from userstream_server.interceptors.caller import as_caller
 
 __all__ = ["ClientNameInterceptor"]
 

@@ -5,11 +5,12 @@ from collections.abc import Callable
 import grpc
 import structlog
 
-from userstream_server.client_names import ClientNames
-from userstream_server.interceptors.auth import AuthInterceptor, AuthTokens
-from userstream_server.interceptors.names import ClientNameInterceptor
+from userstream_server.auth.bearer_tokens import AuthTokens
+from userstream_server.auth.certificate_names import ClientNames
+from userstream_server.auth.tls import Certificates
+from userstream_server.interceptors.authentication import AuthInterceptor
+from userstream_server.interceptors.certificate_names import ClientNameInterceptor
 from userstream_server.settings import ServerSettings
-from userstream_server.tls import Certificates
 
 __all__ = ["Access"]
 

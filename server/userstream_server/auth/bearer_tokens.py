@@ -1,19 +1,11 @@
-"""Bearer tokens: who may call at all."""
+"""Bearer tokens: a file of secrets, any of which identifies a caller."""
 
 import hmac
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-import grpc
-
-from userstream_server.errors import UnauthenticatedError
-from userstream_server.interceptors.callers import as_caller
-from userstream_server.interceptors.surrounding import SurroundingInterceptor
-
-__all__ = ["AuthInterceptor", "AuthTokens"]
+__all__ = ["AuthTokens", "digest_of"]
 
 
 class AuthTokens:
@@ -47,7 +39,7 @@ class AuthTokens:
         if not tokens:
             raise ValueError("the file of USERSTREAM_AUTH_TOKENS_FILE holds no token")
         with self._lock:
-            self._digests = tuple(map(_digest, tokens))
+            self._digests = tuple(map(digest_of, tokens))
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -55,36 +47,13 @@ class AuthTokens:
 
     def accepts(self, token: str) -> bool:
         """Say whether a token is one of them, in a time that tells nothing about them."""
-        digest = _digest(token)
+        digest = digest_of(token)
         with self._lock:
             digests = self._digests
         # Every one is compared, found or not.
         return sum(hmac.compare_digest(digest, known) for known in digests) > 0
 
 
-class AuthInterceptor(SurroundingInterceptor):
-    """Refuses calls without one of the tokens in `authorization: Bearer …`.
-
-    Args:
-        tokens: The tokens.
-    """
-
-    def __init__(self, tokens: AuthTokens) -> None:
-        """See the class."""
-        self._tokens = tokens
-
-    @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
-        """See the base class."""
-        value = dict(context.invocation_metadata()).get("authorization", "")
-        kind, _, token = str(value).partition(" ")
-        if kind.lower() != "bearer" or not self._tokens.accepts(token.strip()):
-            raise UnauthenticatedError(
-                "TOKEN_REFUSED", "Send one of the server's tokens as `authorization: Bearer TOKEN`."
-            )
-        with as_caller(f"token:{_digest(token.strip()).hex()}"):
-            yield
-
-
-def _digest(token: str) -> bytes:
+def digest_of(token: str) -> bytes:
+    """Return the SHA-256 of a token; tokens themselves are not kept."""
     return sha256(token.encode()).digest()

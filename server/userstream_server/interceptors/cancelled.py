@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import grpc
 
-from userstream_server.interceptors.surrounding import SurroundingInterceptor
+from userstream_server.interceptors.base import SurroundingInterceptor
 
 __all__ = ["EndedInterceptor"]
 

@@ -4,11 +4,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CallAccount", "begin_account", "current_account"]
+__all__ = ["CallStats", "begin_call_stats", "current_call_stats"]
 
 
 @dataclass(slots=True, eq=False)
-class CallAccount:
+class CallStats:
     """Plain numbers that only the call's own thread writes, once a message; others add them up.
 
     Attributes:
@@ -16,7 +16,7 @@ class CallAccount:
         rows: Users sent, or counted for an average.
         messages: Messages sent; kept only with telemetry on.
         payload_bytes: Their size before HTTP/2's own bytes; kept only with telemetry on.
-        more_follow: Whether messages that are ready follow the one sent just now; see `send_hints`.
+        more_follow: Whether messages that are ready follow the one sent just now; see `grpc_internals`.
         request_bytes: The request's size.
         resumed: Whether a stream went on from a token.
         reason: The error's fixed word; empty without an error.
@@ -34,16 +34,16 @@ class CallAccount:
     trace: Any = None
 
 
-_current: ContextVar[CallAccount] = ContextVar("account")
+_current: ContextVar[CallStats] = ContextVar("call_stats")
 
 
-def begin_account(method: str) -> CallAccount:
-    """Open the account of the call that begins in this thread; the next call replaces it."""
-    account = CallAccount(method)
-    _current.set(account)
-    return account
+def begin_call_stats(method: str) -> CallStats:
+    """Open the stats of the call that begins in this thread; the next call replaces it."""
+    stats = CallStats(method)
+    _current.set(stats)
+    return stats
 
 
-def current_account() -> CallAccount:
-    """Return the running call's account; outside of any call, one that nobody reads."""
-    return _current.get(None) or CallAccount()
+def current_call_stats() -> CallStats:
+    """Return the running call's stats; outside of any call, one that nobody reads."""
+    return _current.get(None) or CallStats()

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import grpc
 
 from userstream_server.errors import OverloadedError
-from userstream_server.interceptors.callers import caller_of
-from userstream_server.interceptors.surrounding import REFLECTION, SurroundingInterceptor
+from userstream_server.interceptors.base import REFLECTION, SurroundingInterceptor
+from userstream_server.interceptors.caller import caller_of
 
 __all__ = ["LimitInterceptor"]
 

@@ -4,12 +4,12 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from userstream_server.auth.bearer_tokens import AuthTokens
+from userstream_server.auth.tls import expiry_of
 from userstream_server.databases.database import Database
 from userstream_server.databases.open import open_database
 from userstream_server.errors import UserStreamError
-from userstream_server.interceptors.auth import AuthTokens
 from userstream_server.settings import ServerSettings
-from userstream_server.tls import expiry_of
 
 __all__ = ["Finding", "find_all"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import grpc
 import structlog
 
-from userstream_server.account import current_account
+from userstream_server.call_stats import current_call_stats
 from userstream_server.errors import InternalError, UserStreamError, status_of
-from userstream_server.interceptors.surrounding import SurroundingInterceptor
+from userstream_server.interceptors.base import SurroundingInterceptor
 
 __all__ = ["ErrorInterceptor"]
 
@@ -45,8 +45,8 @@ def _abort(context: grpc.ServicerContext, error: UserStreamError) -> None:
 
 
 def _note(error: UserStreamError) -> None:
-    """Put the reason on the call's log line and into its account."""
-    current_account().reason = error.reason
+    """Put the reason on the call's log line and into its stats."""
+    current_call_stats().reason = error.reason
     structlog.contextvars.bind_contextvars(reason=error.reason)
     if isinstance(error, InternalError) and error.__cause__ is not None:
         cause = error.__cause__

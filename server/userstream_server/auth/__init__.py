@@ -1,0 +1,1 @@
+"""Sign-in without gRPC: bearer tokens, names in certificates, and TLS files."""

@@ -1,0 +1,37 @@
+"""Bearer tokens: who may call at all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from userstream_server.auth.bearer_tokens import AuthTokens, digest_of
+from userstream_server.errors import UnauthenticatedError
+from userstream_server.interceptors.base import SurroundingInterceptor
+from userstream_server.interceptors.caller import as_caller
+
+__all__ = ["AuthInterceptor"]
+
+
+class AuthInterceptor(SurroundingInterceptor):
+    """Refuses calls without one of the tokens in `authorization: Bearer …`.
+
+    Args:
+        tokens: The tokens.
+    """
+
+    def __init__(self, tokens: AuthTokens) -> None:
+        """See the class."""
+        self._tokens = tokens
+
+    @contextmanager
+    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
+        """See the base class."""
+        value = dict(context.invocation_metadata()).get("authorization", "")
+        kind, _, token = str(value).partition(" ")
+        if kind.lower() != "bearer" or not self._tokens.accepts(token.strip()):
+            raise UnauthenticatedError(
+                "TOKEN_REFUSED", "Send one of the server's tokens as `authorization: Bearer TOKEN`."
+            )
+        with as_caller(f"token:{digest_of(token.strip()).hex()}"):
+            yield

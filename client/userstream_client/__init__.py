@@ -11,7 +11,7 @@ from userstream_client._async_client import AsyncUserStreamClient
 from userstream_client._async_streams import AsyncBatchStream, AsyncUserStream
 from userstream_client._channel import TlsOptions
 from userstream_client._client import UserStreamClient
-from userstream_client._resume import ResumePolicy
+from userstream_client._retry import ResumePolicy
 from userstream_client._settings import SettingsError
 from userstream_client._streams import BatchStream, UserStream
 from userstream_client.errors import (

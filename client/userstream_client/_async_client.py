@@ -11,8 +11,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2_grpc
 
-from userstream_client import _calls as calls
-from userstream_client import _wire as wire
+from userstream_client import _messages as messages
+from userstream_client import _scans as scans
 from userstream_client._async_streams import AsyncBatchStream, AsyncUserStream, answer, answers
 from userstream_client._channel import (
     HEALTH_NAMES,
@@ -21,7 +21,7 @@ from userstream_client._channel import (
     health_status_from_failure,
     open_aio_channel,
 )
-from userstream_client._resume import DEFAULT_RESUME, Attempts, ResumePolicy
+from userstream_client._retry import DEFAULT_RESUME, Attempts, ResumePolicy
 from userstream_client.errors import CallCancelledError
 from userstream_client.models import (
     AverageAge,
@@ -128,7 +128,7 @@ class AsyncUserStreamClient:
             An iterator that also has `receipt`, `progress`, `checkpoint`, `chunks()` and `close()`.
             Its `next` raises UserStreamError.
         """
-        scan = calls.stream_users_scan(
+        scan = scans.stream_users_scan(
             where,
             limit=limit,
             partition=partition,
@@ -161,7 +161,7 @@ class AsyncUserStreamClient:
         Returns:
             An iterator of lists with the attributes of `stream_users`' iterator.
         """
-        scan = calls.batch_users_scan(
+        scan = scans.batch_users_scan(
             batch_size,
             where,
             limit=limit,
@@ -195,7 +195,7 @@ class AsyncUserStreamClient:
         Raises:
             UserStreamError: A page could not be had.
         """
-        scan = calls.PageScan(where, page_size=page_size, page_token=page_token, offset=offset)
+        scan = scans.PageScan(where, page_size=page_size, page_token=page_token, offset=offset)
         pages = 0
         while not scan.last and (page_limit == 0 or pages < page_limit):
             scan.begin()
@@ -216,8 +216,8 @@ class AsyncUserStreamClient:
         Raises:
             UserStreamError: The call failed for good.
         """
-        request = calls.average_age_request(where, include_histogram=include_histogram)
-        return wire.average_age_from(await self._ask("AverageAge", request))
+        request = scans.average_age_request(where, include_histogram=include_histogram)
+        return messages.average_age_from(await self._ask("AverageAge", request))
 
     def stream_average_age(
         self, where: UserFilter | None = None, *, resume_token: str = ""
@@ -231,7 +231,7 @@ class AsyncUserStreamClient:
         Raises:
             UserStreamError: The call failed for good.
         """
-        scan = calls.AgesScan(where, resume_token)
+        scan = scans.AgesScan(where, resume_token)
         return answers(scan, *self._call("StreamAverageAge"))
 
     async def partitions(
@@ -249,8 +249,8 @@ class AsyncUserStreamClient:
         Raises:
             UserStreamError: The call failed for good.
         """
-        request = calls.partitions_request(partition_count, where)
-        return wire.partitions_from(await self._ask("PartitionUsers", request))
+        request = scans.partitions_request(partition_count, where)
+        return messages.partitions_from(await self._ask("PartitionUsers", request))
 
     async def health(self) -> Health:
         """Ask the server how it feels; once, without trying again.

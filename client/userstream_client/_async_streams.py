@@ -9,8 +9,8 @@ from typing import Any, Generic, Self, TypeVar
 import grpc
 import grpc.aio
 
-from userstream_client._calls import UserScan, quiet_error
-from userstream_client._resume import QUIET, Attempts
+from userstream_client._retry import QUIET, Attempts
+from userstream_client._scans import UserScan, quiet_error
 from userstream_client._streams import Scan
 from userstream_client.errors import UserStreamError, error_from_call
 from userstream_client.models import Checkpoint, Progress, Receipt, User
@@ -126,12 +126,12 @@ class _AsyncRowStream(AsyncIterator[RowT], Generic[RowT]):
     @property
     def progress(self) -> Progress | None:
         """How far the scan is, after the last message; None before the first."""
-        return self._scan.ledger.progress
+        return self._scan.verifier.progress
 
     @property
     def receipt(self) -> Receipt | None:
         """The verified receipt, once the stream is read to its end."""
-        return self._scan.ledger.receipt
+        return self._scan.verifier.receipt
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -173,10 +173,10 @@ async def _batches(
 ) -> AsyncGenerator[list[User], None]:
     async with aclosing(lists):
         async for users in lists:
-            scan.handed_out = scan.ledger.checkpoint
+            scan.handed_out = scan.verifier.checkpoint
             if users:
                 yield users
-        scan.handed_out = scan.ledger.checkpoint
+        scan.handed_out = scan.verifier.checkpoint
 
 
 async def _users(
@@ -184,8 +184,8 @@ async def _users(
 ) -> AsyncGenerator[User, None]:
     async with aclosing(lists):
         async for users in lists:
-            checkpoint = scan.ledger.checkpoint
+            checkpoint = scan.verifier.checkpoint
             for user in users:
                 yield user
             scan.handed_out = checkpoint
-        scan.handed_out = scan.ledger.checkpoint
+        scan.handed_out = scan.verifier.checkpoint

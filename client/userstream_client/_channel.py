@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 
-from userstream_client._resume import ResumePolicy
+from userstream_client._retry import ResumePolicy
 from userstream_client._settings import ClientSettings, SettingsError, load_settings
 from userstream_client.errors import error_from_call
 from userstream_client.models import HealthStatus

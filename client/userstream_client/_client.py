@@ -10,8 +10,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2_grpc
 
-from userstream_client import _calls as calls
-from userstream_client import _wire as wire
+from userstream_client import _messages as messages
+from userstream_client import _scans as scans
 from userstream_client._channel import (
     HEALTH_NAMES,
     TlsOptions,
@@ -19,7 +19,7 @@ from userstream_client._channel import (
     health_status_from_failure,
     open_channel,
 )
-from userstream_client._resume import DEFAULT_RESUME, Attempts, ResumePolicy
+from userstream_client._retry import DEFAULT_RESUME, Attempts, ResumePolicy
 from userstream_client._streams import BatchStream, UserStream, answer, answers
 from userstream_client._watchdog import Watchdog
 from userstream_client.errors import CallCancelledError
@@ -129,7 +129,7 @@ class UserStreamClient:
             An iterator that also has `receipt`, `progress`, `checkpoint`, `chunks()` and `close()`.
             Its `next` raises UserStreamError.
         """
-        scan = calls.stream_users_scan(
+        scan = scans.stream_users_scan(
             where,
             limit=limit,
             partition=partition,
@@ -162,7 +162,7 @@ class UserStreamClient:
         Returns:
             An iterator of lists with the attributes of `stream_users`' iterator.
         """
-        scan = calls.batch_users_scan(
+        scan = scans.batch_users_scan(
             batch_size,
             where,
             limit=limit,
@@ -196,7 +196,7 @@ class UserStreamClient:
         Raises:
             UserStreamError: A page could not be had.
         """
-        scan = calls.PageScan(where, page_size=page_size, page_token=page_token, offset=offset)
+        scan = scans.PageScan(where, page_size=page_size, page_token=page_token, offset=offset)
         pages = 0
         while not scan.last and (page_limit == 0 or pages < page_limit):
             scan.begin()
@@ -215,8 +215,8 @@ class UserStreamClient:
         Raises:
             UserStreamError: The call failed for good.
         """
-        request = calls.average_age_request(where, include_histogram=include_histogram)
-        return wire.average_age_from(self._ask("AverageAge", request))
+        request = scans.average_age_request(where, include_histogram=include_histogram)
+        return messages.average_age_from(self._ask("AverageAge", request))
 
     def stream_average_age(
         self, where: UserFilter | None = None, *, resume_token: str = ""
@@ -230,7 +230,7 @@ class UserStreamClient:
         Raises:
             UserStreamError: The call failed for good.
         """
-        scan = calls.AgesScan(where, resume_token)
+        scan = scans.AgesScan(where, resume_token)
         return answers(scan, *self._call("StreamAverageAge"))
 
     def partitions(self, partition_count: int, where: UserFilter | None = None) -> list[Partition]:
@@ -246,8 +246,8 @@ class UserStreamClient:
         Raises:
             UserStreamError: The call failed for good.
         """
-        request = calls.partitions_request(partition_count, where)
-        return wire.partitions_from(self._ask("PartitionUsers", request))
+        request = scans.partitions_request(partition_count, where)
+        return messages.partitions_from(self._ask("PartitionUsers", request))
 
     def health(self) -> Health:
         """Ask the server how it feels; once, without trying again.

@@ -9,8 +9,8 @@ from typing import Any, Protocol, Self, TypeVar
 
 import grpc
 
-from userstream_client._calls import UserScan, quiet_error
-from userstream_client._resume import QUIET, Attempts
+from userstream_client._retry import QUIET, Attempts
+from userstream_client._scans import UserScan, quiet_error
 from userstream_client._watchdog import Watch, Watchdog
 from userstream_client.errors import UserStreamError, error_from_call
 from userstream_client.models import Checkpoint, Progress, Receipt, User
@@ -22,7 +22,7 @@ RowT = TypeVar("RowT")
 
 
 class Scan(Protocol[ItemT_co]):
-    """What a driver needs of a scan; see `_calls`."""
+    """What a driver needs of a scan; see `_scans`."""
 
     @property
     def done(self) -> bool: ...
@@ -151,12 +151,12 @@ class _RowStream(Iterator[RowT]):
     @property
     def progress(self) -> Progress | None:
         """How far the scan is, after the last message; None before the first."""
-        return self._scan.ledger.progress
+        return self._scan.verifier.progress
 
     @property
     def receipt(self) -> Receipt | None:
         """The verified receipt, once the stream is read to its end."""
-        return self._scan.ledger.receipt
+        return self._scan.verifier.receipt
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -203,10 +203,10 @@ def _batches(
 ) -> Generator[list[User], None, None]:
     with closing(lists):
         for users in lists:
-            scan.handed_out = scan.ledger.checkpoint
+            scan.handed_out = scan.verifier.checkpoint
             if users:
                 yield users
-        scan.handed_out = scan.ledger.checkpoint
+        scan.handed_out = scan.verifier.checkpoint
 
 
 def _taken_lists(
@@ -214,8 +214,8 @@ def _taken_lists(
 ) -> Generator[list[User], None, None]:
     with closing(lists):
         for users in lists:
-            checkpoint = scan.ledger.checkpoint
+            checkpoint = scan.verifier.checkpoint
             yield users
             # Asked for the next list: this one has been taken to its last user.
             scan.handed_out = checkpoint
-        scan.handed_out = scan.ledger.checkpoint
+        scan.handed_out = scan.verifier.checkpoint

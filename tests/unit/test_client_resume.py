@@ -14,8 +14,8 @@ from userstream_client import (
     UnavailableError,
     UserStreamError,
 )
-from userstream_client._calls import UserScan, quiet_error, stream_users_scan
-from userstream_client._resume import Attempts, is_transient
+from userstream_client._retry import Attempts, is_transient
+from userstream_client._scans import UserScan, quiet_error, stream_users_scan
 from userstream_client.models import Consistency
 from userstream_testing.scripted_server import made_users, messages_of
 
@@ -226,8 +226,8 @@ def test_breaks_anywhere_change_nothing(
     reading.settle()
 
     assert [user.user_id for user in wanted] == got
-    assert reading.ledger.receipt is not None
-    assert len(wanted) == reading.ledger.receipt.user_count
+    assert reading.verifier.receipt is not None
+    assert len(wanted) == reading.verifier.receipt.user_count
 
 
 @given(user_count=st.integers(1, 30), stop=st.integers(0, 30), per_message=st.integers(1, 5))
@@ -239,14 +239,14 @@ def test_a_checkpoint_verifies_across_processes(
     first = scan()
     for message in messages_of(everyone, per_message=per_message, receipt=False)[:stop]:
         first.take(message)
-    second = scan(resume_token=first.ledger.checkpoint)
-    after = second.ledger.checkpoint.user_count or 0
+    second = scan(resume_token=first.verifier.checkpoint)
+    after = second.verifier.checkpoint.user_count or 0
 
     for message in messages_of(everyone, per_message=per_message, after=after):
         second.take(message)
     second.end()
 
-    assert user_count == second.ledger.checkpoint.user_count
+    assert user_count == second.verifier.checkpoint.user_count
 
 
 def test_a_bare_token_still_checks_the_count() -> None:
@@ -257,7 +257,7 @@ def test_a_bare_token_still_checks_the_count() -> None:
     (last,) = messages_of(everyone, after=4)
     reading.take(last)
 
-    assert Checkpoint("after:6", 6, None, everyone[-1].user_id) == reading.ledger.checkpoint
+    assert Checkpoint("after:6", 6, None, everyone[-1].user_id) == reading.verifier.checkpoint
 
 
 def test_requests_differ_in_their_token_only() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from userstream_client import SettingsError, TlsOptions, UserStreamClient
 from userstream_client._channel import Connection, connection_from
-from userstream_client._resume import DEFAULT_RESUME
+from userstream_client._retry import DEFAULT_RESUME
 from userstream_testing.command import clean_environment
 
 SECRET = "hunter2-hunter2"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from userstream_client._client import UserStreamClient
-from userstream_client._resume import ResumePolicy
+from userstream_client._retry import ResumePolicy
 from userstream_client.models import Consistency, UserFilter
 
 __all__ = [

@@ -3,9 +3,9 @@
 import grpc
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_client import _wire as wire
-from userstream_client._ledger import Ledger
-from userstream_client._resume import QUIET
+from userstream_client import _messages as messages
+from userstream_client._retry import QUIET
+from userstream_client._verifier import Verifier
 from userstream_client.errors import DeadlineExceededError, IncompleteStreamError, UserStreamError
 from userstream_client.models import (
     AverageAgeProgress,
@@ -52,12 +52,12 @@ def stream_users_scan(
 ) -> "UserScan":
     """Return the scan of a StreamUsers call; see `UserStreamClient.stream_users`."""
     request = pb.StreamUsersRequest(
-        filter=wire.filter_to(where),
+        filter=messages.filter_to(where),
         limit=limit,
         partition=partition,
         max_users_per_message=max_users_per_message,
     )
-    return UserScan(request, wire.checkpoint_of(resume_token), consistency)
+    return UserScan(request, messages.checkpoint_of(resume_token), consistency)
 
 
 def batch_users_scan(
@@ -71,21 +71,25 @@ def batch_users_scan(
 ) -> "UserScan":
     """Return the scan of a BatchUsers call; see `UserStreamClient.batch_users`."""
     request = pb.BatchUsersRequest(
-        batch_size=batch_size, filter=wire.filter_to(where), limit=limit, partition=partition
+        batch_size=batch_size, filter=messages.filter_to(where), limit=limit, partition=partition
     )
-    return UserScan(request, wire.checkpoint_of(resume_token), consistency)
+    return UserScan(request, messages.checkpoint_of(resume_token), consistency)
 
 
 def average_age_request(
     where: UserFilter | None, *, include_histogram: bool
 ) -> pb.AverageAgeRequest:
     """Return an AverageAge request."""
-    return pb.AverageAgeRequest(filter=wire.filter_to(where), include_histogram=include_histogram)
+    return pb.AverageAgeRequest(
+        filter=messages.filter_to(where), include_histogram=include_histogram
+    )
 
 
 def partitions_request(partition_count: int, where: UserFilter | None) -> pb.PartitionUsersRequest:
     """Return a PartitionUsers request."""
-    return pb.PartitionUsersRequest(filter=wire.filter_to(where), partition_count=partition_count)
+    return pb.PartitionUsersRequest(
+        filter=messages.filter_to(where), partition_count=partition_count
+    )
 
 
 class UserScan:
@@ -99,41 +103,41 @@ class UserScan:
 
     def __init__(self, request: ScanRequest, start: Checkpoint, consistency: Consistency) -> None:
         """See the class."""
-        self.ledger = Ledger(start, limit=max(request.limit, 0), consistency=consistency)
+        self.verifier = Verifier(start, limit=max(request.limit, 0), consistency=consistency)
         self.handed_out = start
-        request.consistency = wire.consistency_to(consistency)
+        request.consistency = messages.consistency_to(consistency)
         self._request = request
 
     @property
     def done(self) -> bool:
         """Whether no call is needed."""
-        return self.ledger.complete
+        return self.verifier.complete
 
     def next_request(self) -> ScanRequest:
         """Return the request for the next attempt."""
-        self._request.resume_token = self.ledger.resume_token
+        self._request.resume_token = self.verifier.resume_token
         return self._request
 
     def take(self, response: ScanResponse) -> list[User]:
         """Take a message, and return its users once they are verified."""
-        users = wire.users_from(response.users)
-        progress = wire.progress_from(response.progress)
-        self.ledger.add(users, response.resume_token, progress)
+        users = messages.users_from(response.users)
+        progress = messages.progress_from(response.progress)
+        self.verifier.add(users, response.resume_token, progress)
         if response.HasField("receipt"):
-            self.ledger.close(wire.receipt_from(response.receipt))
+            self.verifier.close(messages.receipt_from(response.receipt))
         return users
 
     def failed(self) -> None:
         """Note that an attempt failed and another follows."""
-        self.ledger.resumed()
+        self.verifier.resumed()
 
     def end(self) -> None:
-        """Note that the stream ended OK; see `Ledger.end`."""
-        self.ledger.end()
+        """Note that the stream ended OK; see `Verifier.end`."""
+        self.verifier.end()
 
     def settle(self) -> None:
-        """Note that nothing is left to ask for; see `Ledger.settle`."""
-        self.ledger.settle()
+        """Note that nothing is left to ask for; see `Verifier.settle`."""
+        self.verifier.settle()
 
 
 class AgesScan:
@@ -142,7 +146,7 @@ class AgesScan:
     def __init__(self, where: UserFilter | None, resume_token: str) -> None:
         """Begin at a token, or at the start where it is empty."""
         self._request = pb.StreamAverageAgeRequest(
-            filter=wire.filter_to(where), resume_token=resume_token
+            filter=messages.filter_to(where), resume_token=resume_token
         )
         self.done = False
 
@@ -154,7 +158,7 @@ class AgesScan:
         """Take a message."""
         self._request.resume_token = response.resume_token or self._request.resume_token
         self.done = response.final
-        return wire.average_age_progress_from(response)
+        return messages.average_age_progress_from(response)
 
     def failed(self) -> None:
         """Nothing to note: the token has all."""
@@ -180,13 +184,13 @@ class PageScan:
     ) -> None:
         """Begin at a token, at an offset, or at the start."""
         self._request = pb.PaginateRequest(
-            filter=wire.filter_to(where),
+            filter=messages.filter_to(where),
             page_size=page_size,
             page_token=page_token,
             offset=offset,
             page_limit=1,
         )
-        self._ledger = Ledger(Checkpoint())
+        self._verifier = Verifier(Checkpoint())
         self.last = False
         self.done = False
 
@@ -202,8 +206,8 @@ class PageScan:
         """Take a page; its users must come after those of the page before."""
         if self.done:
             raise IncompleteStreamError("the server sent another page than the one asked for")
-        page = wire.page_from(response)
-        self._ledger.add(page.users, page.next_page_token, Progress(0, 0, 0.0))
+        page = messages.page_from(response)
+        self._verifier.add(page.users, page.next_page_token, Progress(0, 0, 0.0))
         self._request.page_token = page.next_page_token
         self._request.offset = 0
         self.done = True

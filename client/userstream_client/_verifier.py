@@ -12,10 +12,10 @@ from userstream_client.errors import (
 )
 from userstream_client.models import Checkpoint, Consistency, Progress, Receipt, User
 
-__all__ = ["Ledger"]
+__all__ = ["Verifier"]
 
 
-class Ledger:
+class Verifier:
     """The account of one scan across all its attempts.
 
     Args:

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from userstream_client.cli._export_state import ExportState, fsync_folder
 from userstream_client.cli._output import USER_COLUMNS
 from userstream_client.cli._problems import UsageProblem
+from userstream_client.cli.export.state import ExportState, fsync_folder
 
 __all__ = ["COLUMNAR", "check_columnar", "finish"]
 

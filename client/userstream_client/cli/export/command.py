@@ -15,11 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from userstream_client._client import UserStreamClient
 from userstream_client.cli import _arguments as args
-from userstream_client.cli._export_finish import COLUMNAR, check_columnar, finish
-from userstream_client.cli._export_parts import PartReader
-from userstream_client.cli._export_state import ExportState, Part
 from userstream_client.cli._output import note
 from userstream_client.cli._problems import UsageProblem
+from userstream_client.cli.export.parts import PartReader
+from userstream_client.cli.export.publish import COLUMNAR, check_columnar, finish
+from userstream_client.cli.export.state import ExportState, Part
 from userstream_client.errors import InvalidRequestError, UserStreamError
 from userstream_client.models import Consistency, Partition, UserFilter
 

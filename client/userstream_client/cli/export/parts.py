@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 from userstream_client._client import UserStreamClient
 from userstream_client._streams import BatchStream
-from userstream_client.cli._export_state import ExportState, Part
 from userstream_client.cli._formats import encoder_for
 from userstream_client.cli._output import USER_COLUMNS
+from userstream_client.cli.export.state import ExportState, Part
 from userstream_client.models import Consistency, UserFilter
 
 __all__ = ["PartReader"]

@@ -8,12 +8,13 @@ from weakref import WeakSet
 
 import pytest
 from userstream_server.databases.database import Database
+from userstream_server.rows.batches import DecodeUsers, UserBatch
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.scan import Scan, UserFilter
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
-from userstream_server.rows.types import DecodeUsers, Packed, UserRow
+from userstream_server.rows.types import UserRow
 from userstream_testing.admin import execute, open_url
 
 
@@ -41,21 +42,21 @@ class Counting:
 
 
 class Held:
-    """A pack whose end can be seen."""
+    """A batch whose end can be seen."""
 
 
-class HoldPacks(DecodeUsers):
-    """Packs of a hundred users, noted while they live."""
+class HoldBatches(DecodeUsers):
+    """Batches of a hundred users, noted while they live."""
 
     def __init__(self, held: WeakSet[Held]) -> None:
         super().__init__(100)
         self._held = held
 
     def read(self, session: Any, query: Any) -> Any:
-        for packed in super().read(session, query):
-            self._held.add(pack := Held())
-            yield packed._replace(pack=pack)  # type: ignore[arg-type]
-            del pack
+        for batch in super().read(session, query):
+            self._held.add(held := Held())
+            yield batch._replace(users=held)  # type: ignore[arg-type]
+            del batch, held
 
 
 @pytest.fixture
@@ -244,9 +245,9 @@ def test_what_was_handed_out_is_not_kept(session: Counting) -> None:
     held = WeakSet[Held]()
     users = Users(session, ChunkSizes(first_rows=500))
     alive = []
-    with closing(users.stream_users(Scan(limit=500), HoldPacks(held))) as packs:
+    with closing(users.stream_users(Scan(limit=500), HoldBatches(held))) as batches:
         for _ in range(5):
-            next(packs)
+            next(batches)
             alive.append(len(held))
 
     assert [4, 3, 2, 1, 0] == alive
@@ -256,10 +257,10 @@ def test_an_exception_gives_the_connection_back(database: Database, session: Cou
     """When a conversion fails in the middle of a result, the connection is discarded, not leaked."""
 
     class Failing(DecodeUsers):
-        def read(self, session: Session, query: Query) -> Generator[Packed[list[UserRow]]]:
+        def read(self, session: Session, query: Query) -> Generator[UserBatch[list[UserRow]]]:
             for _ in super().read(session, query):
                 raise ZeroDivisionError
-            yield Packed([], 0, b"")
+            yield UserBatch([], 0, b"")
 
     for _ in range(5):  # more often than the pool has connections
         with pytest.raises(ZeroDivisionError):

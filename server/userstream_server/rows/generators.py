@@ -6,8 +6,8 @@
     for page in users.lazy_paginate(page_size=100): ...
     average = sum(users.stream_user_ages()) / ...
 
-All read in ascending order of user_id and keep one chunk in memory, never the table. A packer says what
-rows become on their way out: decoded `UserRow`s unless the caller wants the bytes for the wire.
+All read in ascending order of user_id and keep one chunk in memory, never the table. A batch reader
+says what rows become on their way out: lists of `UserRow`s, unless the caller wants bytes for the wire.
 """
 
 from collections import Counter
@@ -15,9 +15,12 @@ from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from userstream_server.rows.keyset import ChunkSizes, read_chunks
+from userstream_server.rows.batches import BatchReader, DecodeUsers, UserBatch
+from userstream_server.rows.keyset import Chunk, ChunkPace, ChunkSizes, read_chunks
+from userstream_server.rows.prefetch import prefetch
 from userstream_server.rows.scan import Scan, UserFilter
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import (
@@ -28,7 +31,7 @@ from userstream_server.rows.sql import (
     last_key_query,
     users_query,
 )
-from userstream_server.rows.types import DecodeUsers, Packer, UserRow, decode_ages
+from userstream_server.rows.types import UserRow, decode_ages
 
 __all__ = ["DEFAULT_BATCH_AGE_OVER", "Page", "Users"]
 
@@ -46,23 +49,25 @@ class Page(Generic[T]):
     """One page.
 
     Attributes:
-        users: What the packer made of at most page_size users.
+        users: At most page_size users.
+        user_count: How many.
         has_more: Whether another user follows.
         last_key: The last user's user_id.
     """
 
     users: T
+    user_count: int
     has_more: bool
     last_key: str
 
 
 class Users:
-    """The generators, within one session.
+    """The four generators, within one session.
 
     Args:
         session: Where to read.
-        sizes: How many rows to read at once.
-        readers: Read ahead for brisk consumers of `stream_users` and `batch_processing`; None: nobody does.
+        sizes: How many rows one query may read.
+        readers: Threads that prefetch for `stream_users` and `batch_processing`; None for no prefetch.
     """
 
     def __init__(
@@ -71,7 +76,6 @@ class Users:
         sizes: ChunkSizes = _DEFAULT_SIZES,
         readers: Executor | None = None,
     ) -> None:
-        """See the class."""
         self._session = session
         self._sizes = sizes
         self._readers = readers
@@ -80,43 +84,45 @@ class Users:
     def stream_users(self, scan: Scan = ...) -> Generator[UserRow]: ...
 
     @overload
-    def stream_users(self, scan: Scan, packer: Packer[T]) -> Generator[T]: ...
+    def stream_users(self, scan: Scan, reader: BatchReader[T]) -> Generator[UserBatch[T]]: ...
 
     def stream_users(
-        self, scan: Scan = _EVERYONE, packer: Packer[Any] | None = None
+        self, scan: Scan = _EVERYONE, reader: BatchReader[Any] | None = None
     ) -> Generator[Any]:
-        """Yield a scan's users one by one, or with a packer one pack after another.
+        """Yield a scan's users one by one, or with a reader batch by batch.
 
         Raises:
             UserStreamError: The database is away, the deadline over, the call cancelled.
         """
-        if packer is not None:
-            yield from self._packs(scan, packer, self._sizes)
-            return
-        for users in self._packs(scan, DecodeUsers(), self._sizes):
-            yield from users
+        if reader is not None:
+            return self._batches(scan, reader, self._sizes)
+        return self._one_by_one(scan)
 
     @overload
     def batch_processing(self, batch_size: int, scan: Scan = ...) -> Generator[list[UserRow]]: ...
 
     @overload
-    def batch_processing(self, batch_size: int, scan: Scan, packer: Packer[T]) -> Generator[T]: ...
+    def batch_processing(
+        self, batch_size: int, scan: Scan, reader: BatchReader[T]
+    ) -> Generator[UserBatch[T]]: ...
 
     def batch_processing(
-        self, batch_size: int, scan: Scan = _OVER_25, packer: Packer[Any] | None = None
+        self, batch_size: int, scan: Scan = _OVER_25, reader: BatchReader[Any] | None = None
     ) -> Generator[Any]:
         """Yield batches of exactly `batch_size` users, fewer only in the last; by default users over 25.
 
         Args:
-            batch_size: Users a batch.
+            batch_size: Users per batch.
             scan: Which users.
-            packer: What to make of a batch; it must take `batch_size` rows.
+            reader: What to make of a batch; its batches must have `batch_size` users.
 
         Raises:
-            UserStreamError: See `stream_users`.
+            UserStreamError: As for `stream_users`.
         """
         sizes = replace(self._sizes, multiple_of=batch_size)
-        yield from self._packs(scan, packer or DecodeUsers(batch_size), sizes)
+        if reader is not None:
+            return self._batches(scan, reader, sizes)
+        return self._lists(scan, batch_size, sizes)
 
     @overload
     def lazy_paginate(
@@ -125,14 +131,14 @@ class Users:
 
     @overload
     def lazy_paginate(
-        self, page_size: int, scan: Scan, packer: Packer[T], *, offset: int = ...
+        self, page_size: int, scan: Scan, reader: BatchReader[T], *, offset: int = ...
     ) -> Generator[Page[T]]: ...
 
     def lazy_paginate(
         self,
         page_size: int,
         scan: Scan = _EVERYONE,
-        packer: Packer[Any] | None = None,
+        reader: BatchReader[Any] | None = None,
         *,
         offset: int = 0,
     ) -> Generator[Page[Any]]:
@@ -141,23 +147,24 @@ class Users:
         Args:
             page_size: Users a page.
             scan: Which users; its limit is not used.
-            packer: What to make of a page; it must take `page_size` rows.
+            reader: What to make of a page; its batches must have `page_size` users.
             offset: Skip this many users first (LIMIT/OFFSET; its cost grows with it).
 
         Raises:
-            UserStreamError: See `stream_users`.
+            UserStreamError: As for `stream_users`.
         """
-        packer = packer or DecodeUsers(page_size)
+        reader = reader or DecodeUsers(page_size)
         has_more = True
         while has_more:
-            # One row more than the page tells whether another page follows, without a query for it.
+            # One row more than the page shows whether another page follows, without a query for it.
             query = users_query(self._session.dialect, scan, limit=page_size + 1, offset=offset)
-            pages = list(packer.read(self._session, query))
-            if not pages:
+            batches = list(reader.read(self._session, query))
+            if not batches:
                 return
-            has_more = len(pages) > 1
-            last_key = pages[0].last_user_id.decode("ascii")
-            yield Page(pages[0].pack, has_more, last_key)
+            has_more = len(batches) > 1
+            page = batches[0]
+            last_key = page.last_user_id.decode("ascii")
+            yield Page(page.users, page.user_count, has_more, last_key)
             scan, offset = scan.beginning_after(last_key), 0
 
     @overload
@@ -180,7 +187,7 @@ class Users:
             counted: Yield how many users there are of each age, step by step, instead of each age.
 
         Raises:
-            UserStreamError: See `stream_users`.
+            UserStreamError: As for `stream_users`.
         """
         query = ages_query(self._session.dialect, scan)
         return self._session.counted(query) if counted else self._ages(query)
@@ -207,13 +214,33 @@ class Users:
         rows = self._session.estimate(ages_query(self._session.dialect, scan))
         return rows if scan.limit is None else min(rows, scan.limit)
 
-    def _packs(self, scan: Scan, packer: Packer[T], sizes: ChunkSizes) -> Generator[T]:
-        with closing(read_chunks(self._session, scan, packer, sizes, self._readers)) as chunks:
-            for packs in chunks:
-                packs.reverse()
-                while packs:
-                    # Handed over, not kept: a consumer that stalls late in its chunk costs little of it.
-                    yield packs.pop()
+    def _one_by_one(self, scan: Scan) -> Generator[UserRow]:
+        with closing(self._batches(scan, DecodeUsers(), self._sizes)) as batches:
+            for batch in batches:
+                yield from batch.users
+
+    def _lists(self, scan: Scan, batch_size: int, sizes: ChunkSizes) -> Generator[list[UserRow]]:
+        with closing(self._batches(scan, DecodeUsers(batch_size), sizes)) as batches:
+            for batch in batches:
+                yield batch.users
+
+    def _batches(
+        self, scan: Scan, reader: BatchReader[T], sizes: ChunkSizes
+    ) -> Generator[UserBatch[T]]:
+        """Yield a scan's batches, each released as soon as it is handed over."""
+        pace = ChunkPace(sizes)
+        with closing(self._chunks(scan, reader, pace)) as chunks:
+            for chunk in chunks:
+                began_at = monotonic()
+                # A stalled consumer then holds only what it has not taken yet.
+                chunk.batches.reverse()
+                while chunk.batches:
+                    yield chunk.batches.pop()
+                pace.consumed(chunk.rows, monotonic() - began_at)
+
+    def _chunks(self, scan: Scan, reader: BatchReader[T], pace: ChunkPace) -> Generator[Chunk[T]]:
+        chunks = read_chunks(self._session, scan, reader, pace)
+        return prefetch(chunks, pace, self._readers) if self._readers else chunks
 
     def _text(self, query: Query) -> str | None:
         rows = [row for block in self._session.blocks(query) for row in block]

@@ -1,45 +1,41 @@
-"""Keyset chunks: a long scan as many short queries, each beginning behind the last one's last key.
+"""Keyset pagination: one long scan as many short queries, each starting after the previous one's last key.
 
-A chunk is read whole and its connection given back before its first row is handed out, so a
-consumer that stalls holds neither a connection nor a read view. How many rows a chunk has follows
-the consumer and the database: as many as either takes in a fraction of a second, so that memory
-stays bounded, nobody waits long for a connection, and a fast consumer pays for few queries. For a
-fast one, database and network are kept busy at the same time: while it takes one chunk, the next is
-read.
+Each query's rows (a chunk) are read completely and the connection returns to the pool before the
+first row is handed out, so a stalled consumer holds neither a connection nor a read view. Chunk
+sizes adapt to the consumer and the database: large enough that few queries are needed, small enough
+that memory stays bounded and nobody waits long for a connection.
 
 Keyset pagination: https://use-the-index-luke.com/no-offset
 """
 
 from collections.abc import Generator
-from concurrent.futures import Executor, Future, wait
 from contextlib import closing
-from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import inf
 from time import monotonic
 from typing import Generic, TypeVar
 
+from userstream_server.rows.batches import BatchReader, UserBatch
 from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import users_query
-from userstream_server.rows.types import Packer
 
-__all__ = ["ChunkSizes", "read_chunks"]
+__all__ = ["ChunkPace", "ChunkSizes", "read_chunks"]
 
 T = TypeVar("T")
 _GROWTH = 4
-"""A stalled consumer is met in its second chunk, so that one must not be large yet."""
+"""A consumer that stalls is noticed in its second chunk, so that one must not be large yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkSizes:
-    """How many rows to read at once.
+    """The limits of chunk sizes.
 
     Attributes:
-        first_rows: The first chunk; small, so that the first user leaves at once.
-        max_rows: The largest chunk; bounds a stream's memory.
-        target_seconds: A chunk should last about this long, with the consumer and with the database: others
-            wait for its connection.
-        multiple_of: Chunks are whole multiples of this many rows, so that no pack ends with its chunk.
+        first_rows: Rows in the first chunk; small, so that the first user leaves at once.
+        max_rows: Rows in the largest chunk; bounds a stream's memory.
+        target_seconds: How long a chunk should last, both at the consumer and at the database.
+        multiple_of: Chunks are whole multiples of this many rows, so that no batch ends with its chunk.
     """
 
     first_rows: int = 250
@@ -47,101 +43,100 @@ class ChunkSizes:
     target_seconds: float = 0.25
     multiple_of: int = 1
 
-    def first(self) -> int:
-        """Return the first chunk's rows."""
-        return self._whole(self.first_rows)
-
-    def following(self, rows: int, seconds: float) -> int:
-        """Return the next chunk's rows, given how long the last ones took to read or to consume."""
-        wished = rows * self.target_seconds / max(seconds, 1e-6)
-        return self._whole(max(self.first_rows, min(self.max_rows, rows * _GROWTH, int(wished))))
-
-    def is_brisk(self, rows: int) -> bool:
-        """Say whether a consumer that has come to chunks of so many rows deserves to be read ahead for."""
-        return rows > self.first() * _GROWTH or rows == self._whole(self.max_rows)
-
-    def _whole(self, rows: int) -> int:
+    def whole(self, rows: int) -> int:
+        """Round down to a whole number of batches, at least one."""
         return max(1, rows // self.multiple_of) * self.multiple_of
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk(Generic[T]):
-    """What one query gave.
+class ChunkPace:
+    """How large one stream's next chunk is, from how fast its consumer and the database were.
+
+    Args:
+        sizes: The limits.
 
     Attributes:
-        packs: Its users, packed; none when it found no more.
-        rows: How many it was to have.
-        seconds: How long its reading took, from its first row on.
-        rest: The scan behind it; None when it reached the end.
+        rows: Rows of the current chunk.
+        consumer_rows_per_second: How fast the consumer took the previous chunk; infinite before it took one.
     """
 
-    packs: list[T]
+    def __init__(self, sizes: ChunkSizes) -> None:
+        self._sizes = sizes
+        self.rows = sizes.whole(sizes.first_rows)
+        self.consumer_rows_per_second = inf
+
+    def consumed(self, rows: int, seconds: float) -> None:
+        """Note how long the consumer took for a chunk."""
+        self.consumer_rows_per_second = rows / max(seconds, 1e-6)
+
+    def advance(self, read_seconds: float) -> None:
+        """Choose the next chunk's rows, given how long reading the current one took."""
+        sizes = self._sizes
+        rate = min(self.consumer_rows_per_second, self.rows / max(read_seconds, 1e-6))
+        wished = min(sizes.max_rows, self.rows * _GROWTH, int(rate * sizes.target_seconds))
+        self.rows = sizes.whole(max(sizes.first_rows, wished))
+
+    def is_fast(self, rows: int) -> bool:
+        """Say whether a consumer that has reached chunks of this many rows deserves prefetch."""
+        sizes = self._sizes
+        return rows > sizes.whole(sizes.first_rows) * _GROWTH or rows == sizes.whole(sizes.max_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk(Generic[T]):
+    """What one query found.
+
+    Attributes:
+        batches: Its users in batches, never none.
+        rows: How many rows the query asked for.
+        is_last: Whether the scan ends here.
+    """
+
+    batches: list[UserBatch[T]]
     rows: int
-    seconds: float
-    rest: Scan | None
+    is_last: bool
 
 
 def read_chunks(
-    session: Session,
-    scan: Scan,
-    packer: Packer[T],
-    sizes: ChunkSizes,
-    readers: Executor | None = None,
-) -> Generator[list[T]]:
-    """Yield a scan's users chunk by chunk, each a list of packs; no chunk is empty.
-
-    While a brisk consumer takes a chunk, the next one is read already. It too is read whole and its
-    connection given back whatever the consumer does, so stalling costs a second chunk's memory at most.
+    session: Session, scan: Scan, reader: BatchReader[T], pace: ChunkPace
+) -> Generator[Chunk[T]]:
+    """Yield a scan's users chunk by chunk; no chunk is empty.
 
     Args:
         session: Where to read.
         scan: What to read.
-        packer: What to make of the rows.
-        sizes: How many rows to read at once.
-        readers: Reads ahead; None reads each chunk only when it is asked for.
+        reader: Makes batches of the rows.
+        pace: Chooses how many rows each chunk has; the caller tells it how fast they were consumed.
 
     Raises:
         UserStreamError: From the session.
     """
-    rows = sizes.first()
-    chunk = _read_chunk(session, packer, scan, rows)
-    while chunk.packs:
-        ahead: Future[_Chunk[T]] | None = None
-        if readers and chunk.rest and sizes.is_brisk(chunk.rows):
-            ahead = readers.submit(
-                copy_context().run, _read_chunk, session, packer, chunk.rest, rows
-            )
-        handed_out_at = monotonic()
-        try:
-            yield chunk.packs
-        except BaseException:
-            # The session must not end under a query.
-            if ahead and not ahead.cancel():
-                wait((ahead,))
-            raise
-        if chunk.rest is None:
+    left = scan.limit
+    while left is None or left > 0:
+        rows = pace.rows
+        wanted = rows if left is None else min(rows, left)
+        batches, read_seconds = _read(session, reader, scan, wanted)
+        found = sum(batch.user_count for batch in batches)
+        left = None if left is None else left - found
+        if batches:
+            scan = scan.beginning_after(batches[-1].last_user_id.decode("ascii"))
+            yield Chunk(batches, rows, is_last=found < wanted or left == 0)
+        if found < wanted:
             return
-        consumed_seconds = monotonic() - handed_out_at
-        rows = sizes.following(chunk.rows, max(consumed_seconds, chunk.seconds))
-        chunk = ahead.result() if ahead else _read_chunk(session, packer, chunk.rest, rows)
+        pace.advance(read_seconds)
 
 
-def _read_chunk(session: Session, packer: Packer[T], scan: Scan, rows: int) -> _Chunk[T]:
-    """Read the next `rows` users of a scan."""
-    wanted = rows if scan.limit is None else min(rows, scan.limit)
-    packs: list[T] = []
-    found = 0
-    last_key = b""
+def _read(
+    session: Session, reader: BatchReader[T], scan: Scan, rows: int
+) -> tuple[list[UserBatch[T]], float]:
+    """Read the next `rows` users of a scan; return them and the seconds from the first batch on."""
+    query = users_query(session.dialect, scan, limit=rows)
+    batches: list[UserBatch[T]] = []
     began_at = 0.0
-    query = users_query(session.dialect, scan, limit=wanted)
-    with closing(packer.read(session, query)) as reading:
-        for packed in reading:
+    with closing(reader.read(session, query)) as reading:
+        for batch in reading:
             began_at = began_at or monotonic()
-            packs.append(packed.pack)
-            found += packed.rows
-            last_key = packed.last_user_id
+            batches.append(batch)
     seconds = monotonic() - began_at
-    if found < wanted or found == scan.limit:
-        return _Chunk(packs, rows, seconds, None)
-    left = None if scan.limit is None else scan.limit - found
-    return _Chunk(packs, rows, seconds, replace(scan, after=last_key.decode("ascii"), limit=left))
+    if batches:
+        batches[-1] = batches[-1]._replace(ends_chunk=True)
+    return batches, seconds

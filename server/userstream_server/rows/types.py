@@ -3,23 +3,9 @@
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from userstream_server.rows.session import Session
-    from userstream_server.rows.sql import Query
-
-__all__ = [
-    "DecodeUsers",
-    "EncodedUsers",
-    "Packed",
-    "Packer",
-    "RawAge",
-    "RawRow",
-    "UserRow",
-    "count_ages",
-    "decode_ages",
-]
+__all__ = ["EncodedUsers", "RawAge", "RawRow", "UserRow", "count_ages", "decode_ages"]
 
 RawRow = tuple[bytes, bytes, bytes, bytes]
 """(user_id, name, email, age): UTF-8 text, and age in decimal digits."""
@@ -45,12 +31,12 @@ class UserRow(NamedTuple):
 
 
 class EncodedUsers(NamedTuple):
-    """Users that were read together, ready for the wire.
+    """Users that a session read in one step, encoded for the wire.
 
     Attributes:
-        users: A field `users` for each, as `encoding` describes it.
-        user_count: How many.
-        user_ids: Their user_ids, one behind the other.
+        users: One protobuf field `users` per user; `encoding` describes the format.
+        user_count: How many users.
+        user_ids: Their user_ids, concatenated.
         last_user_id: The last of them.
     """
 
@@ -60,62 +46,9 @@ class EncodedUsers(NamedTuple):
     last_user_id: bytes
 
 
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Packed(NamedTuple, Generic[T_co]):
-    """What became of some rows.
-
-    Attributes:
-        pack: That.
-        rows: How many rows.
-        last_user_id: The last one's user_id.
-    """
-
-    pack: T_co
-    rows: int
-    last_user_id: bytes
-
-
-class Packer(Protocol[T_co]):
-    """Decides how many rows go together, and what becomes of them while the next are still being read."""
-
-    def read(self, session: "Session", query: "Query") -> Generator[Packed[T_co]]:
-        """Run a query for users and yield its rows, packed; whoever stops early closes the generator.
-
-        Raises:
-            UserStreamError: From the session.
-        """
-
-
-class DecodeUsers:
-    """Packs that are lists of decoded users.
-
-    Args:
-        pack_rows: Users in each, fewer only in a query's last.
-    """
-
-    def __init__(self, pack_rows: int = 1000) -> None:
-        """See the class."""
-        self._pack_rows = pack_rows
-
-    def read(self, session: "Session", query: "Query") -> Generator[Packed[list[UserRow]]]:
-        """See `Packer.read`."""
-        with closing(session.blocks(query, lambda: self._pack_rows)) as blocks:
-            for block in blocks:
-                yield Packed(_decode_users(block), len(block), block[-1][0])
-
-
-def _decode_users(rows: Sequence[RawRow]) -> list[UserRow]:
-    return [
-        UserRow(user_id.decode(), name.decode(), email.decode(), int(age))
-        for user_id, name, email, age in rows
-    ]
-
-
 def count_ages(blocks: Generator[list[RawAge]]) -> Generator[Counter[int]]:
-    """Count ages while they are read; yield all at the end, and close what they are read from."""
-    # Counting raw one-column rows, a block at a time, costs a third of decoding each of them first.
+    """Count ages while they are read; yield the total once, at the end. Closes `blocks`."""
+    # Counting raw one-column rows a block at a time costs a third of decoding each of them first.
     raw: Counter[RawAge] = Counter()
     with closing(blocks):
         for block in blocks:

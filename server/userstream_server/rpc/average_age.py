@@ -18,7 +18,7 @@ from userstream_server.rpc.validation import AgesPlan
 __all__ = ["average", "running_average"]
 
 _RANGE_USERS = 100_000
-"""Users counted between two possible messages of a running average: some tenths of a second."""
+"""Users counted between two possible messages: some tenths of a second."""
 _INTERVAL_SECONDS = 1.0
 _INT64_MAX = 2**63 - 1
 
@@ -49,8 +49,8 @@ def average(users: Users, scan: Scan, *, histogram: bool) -> pb.AverageAgeRespon
 def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAgeResponse]:
     """Yield running figures about once a second, and final ones at the end.
 
-    The scan goes by key ranges, and each is counted whole before anything is yielded, so a token says
-    exactly what its figures cover and a caller that rests holds nothing.
+    The scan goes range by range. Each range is counted completely before anything is yielded, so a token
+    states exactly what its figures cover, and a stalled consumer holds nothing.
 
     Args:
         users: Where to read.

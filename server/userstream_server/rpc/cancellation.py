@@ -1,7 +1,7 @@
-"""Running calls, and how their queries end with them.
+"""Cancellation: when a call ends early, its database queries end too.
 
-gRPC says that a call has ended on its one serving thread, where nothing may block; so that thread
-only drops the session into a queue, and a few threads of ours do the interrupting.
+gRPC reports the end of a call on its only serving thread, which must never block. That thread only
+queues the session; a few threads of our own interrupt it.
 """
 
 import threading
@@ -17,14 +17,14 @@ from userstream_server.rows.session import Session
 __all__ = ["Calls"]
 
 _THREADS = 4
-"""Interrupting opens a connection to the database, so a slow one must not hold up the others."""
+"""Interrupting opens a database connection, so one slow attempt must not delay the others."""
 
 
 class Calls:
     """Keeps the sessions of running calls and interrupts those whose call has ended."""
 
     def __init__(self) -> None:
-        """See the class; starts its threads."""
+        """Start the interrupting threads."""
         self._ended: SimpleQueue[Session | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._running: set[Session] = set()
@@ -53,14 +53,14 @@ class Calls:
                 self._running.discard(session)
 
     def interrupt_all(self) -> None:
-        """Interrupt every running call's queries; used when the time to drain is over."""
+        """Interrupt every running call's queries; used when the drain time is over."""
         with self._lock:
             running = list(self._running)
         for session in running:
             self._ended.put(session)
 
     def close(self) -> None:
-        """Stop the threads once they have done what is queued."""
+        """Stop the threads once the queue is empty."""
         for _ in self._threads:
             self._ended.put(None)
         for thread in self._threads:

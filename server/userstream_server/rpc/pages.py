@@ -8,8 +8,8 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.call_stats import current_call_stats
 from userstream_server.rows import encoding
+from userstream_server.rows.batches import EncodeUsers, ExactSize
 from userstream_server.rows.generators import Users
-from userstream_server.rpc.messages import PagePacker
 from userstream_server.rpc.tokens import encode_token
 from userstream_server.rpc.validation import PagesPlan
 
@@ -25,18 +25,18 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
     """
     position = plan.position
     number = position.page_number + plan.offset // plan.page_size
-    packer = PagePacker(plan.page_size)
+    reader = EncodeUsers(ExactSize(plan.page_size))
     stats = current_call_stats()
-    pages = users.lazy_paginate(plan.page_size, plan.scan, packer, offset=plan.offset)
+    pages = users.lazy_paginate(plan.page_size, plan.scan, reader, offset=plan.offset)
     with closing(pages):
         sent = 0
         for page in pages:
             sent, number = sent + 1, number + 1
-            stats.rows += page.users.user_count
+            stats.rows += page.user_count
             position = replace(position, after=page.last_key, page_number=number)
             token = encode_token(plan.bound_to, position) if page.has_more else ""
             yield encoding.message(
-                page.users.users, pb.PaginateResponse(next_page_token=token, page_number=number)
+                page.users, pb.PaginateResponse(next_page_token=token, page_number=number)
             )
             if sent == plan.page_limit:
                 return

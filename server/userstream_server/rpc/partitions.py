@@ -14,9 +14,9 @@ __all__ = ["split"]
 def split(users: Users, scan: Scan, count: int) -> list[pb.Partition]:
     """Split a scan into at most `count` key ranges that together hold every possible key once.
 
-    The boundaries are real keys at equal distances, found by hopping over the primary key, so that
-    random, time-ordered and badly skewed keys all give ranges of equal numbers. That reads the
-    index once (about 0.15 s a million users).
+    The boundaries are real keys at equal distances in the primary key, so random, time-ordered and
+    skewed keys all give ranges with equal numbers of users. Finding them reads the index once
+    (about 0.15 s per million users).
 
     Args:
         users: Where to read.
@@ -29,8 +29,7 @@ def split(users: Users, scan: Scan, count: int) -> list[pb.Partition]:
     """
     total = users.count(scan) if count > 1 else users.estimate(scan)
     count = max(1, min(count, total))
-    # Ranges of total // count users, and one more in the first few, so that no two differ by more
-    # than one.
+    # The first few ranges get one user more, so that no two differ by more than one.
     sizes = [total // count + (number < total % count) for number in range(count)]
     bounds: list[str | None] = [None]
     for size in sizes[:-1]:

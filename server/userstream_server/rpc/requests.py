@@ -1,8 +1,8 @@
-"""Reading a call's request: in time, not too large, and well-formed.
+"""Reading a call's request: on time, within the size limit, and well-formed.
 
-gRPC would read it before our own code runs: a call that sends no request then holds a thread that
-nothing counts and nothing ends, and broken bytes are INTERNAL. So methods are registered as if
-requests were streams, which is the same on the wire, and the one request is read here.
+By default gRPC reads the request before our code runs. A call that sends none would then hold a
+thread that nothing counts and nothing ends, and malformed bytes would be INTERNAL. So methods are
+registered as if requests were streams, which is the same on the wire, and the one request is read here.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,8 +21,8 @@ class RequestReader:
     """Reads requests.
 
     Args:
-        max_bytes: The largest one; gRPC itself refuses twice as much, without a reason.
-        awaiting: The block that watches the time while a request is awaited.
+        max_bytes: The largest request; gRPC itself refuses twice as much, without a reason.
+        awaiting: The block that ends the call when its request does not come in time.
     """
 
     def __init__(
@@ -30,7 +30,6 @@ class RequestReader:
         max_bytes: int,
         awaiting: Callable[[grpc.ServicerContext], AbstractContextManager[None]],
     ) -> None:
-        """See the class."""
         self._max_bytes = max_bytes
         self._awaiting = awaiting
 
@@ -40,7 +39,7 @@ class RequestReader:
         """Return a call's request.
 
         Raises:
-            InvalidRequestError: There is none, or it is too large, or it cannot be decoded.
+            InvalidRequestError: The request is missing, too large, or cannot be decoded.
             CallCancelledError: The call ended first.
         """
         try:

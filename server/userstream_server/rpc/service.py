@@ -1,4 +1,4 @@
-"""UserService: check the request, open a session, yield from the generators. Nothing else happens here."""
+"""UserService: each handler validates the request, opens a session and yields from a generator."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -7,29 +7,31 @@ from dataclasses import replace
 
 import grpc
 from userstream.v1 import user_service_pb2 as pb
+from userstream.v1 import user_service_pb2_grpc
 
 from userstream_server.databases.database import Database
+from userstream_server.rows.batches import EncodeUsers, ExactSize, GrowingSize
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.session import Session
 from userstream_server.rpc import average_age, pages, partitions, validation
 from userstream_server.rpc.cancellation import Calls
-from userstream_server.rpc.messages import BatchPacker, GrowingPacker, Ledger
+from userstream_server.rpc.messages import StreamMessages
 
 __all__ = ["UserService"]
 
-_AHEAD_FROM_USERS = 64
-"""Smaller messages cost far more to send than to read: reading beside them would only take turns with sending them."""
+_PREFETCH_FROM_USERS = 64
+"""Smaller messages cost far more to send than to read; prefetch would only compete with sending for the interpreter."""
 
 
-class UserService:
-    """The six RPCs. Streams that carry users yield serialised messages; `app` registers them so.
+class UserService(user_service_pb2_grpc.UserServiceServicer):
+    """The six RPCs. Streams that carry users yield serialized messages, which `rpc.server` registers as such.
 
     Args:
         database: Where the users are.
         calls: Watches running calls and interrupts those that end early.
         sizes: How many rows to read at once.
-        readers: Threads that read ahead; fewer than there are connections.
+        readers: Threads that prefetch; fewer than there are connections.
         message_bytes: About how large a packed message grows.
         users_max: The most users in a batch, a page or a message.
         observe: Puts a measuring session around each one, if telemetry is on.
@@ -46,7 +48,6 @@ class UserService:
         users_max: int = validation.USERS_MAX,
         observe: Callable[[Session], Session] | None = None,
     ) -> None:
-        """See the class."""
         self._database = database
         self._calls = calls
         self._sizes = sizes
@@ -55,31 +56,29 @@ class UserService:
         self._users_max = users_max
         self._observe = observe
 
-    def StreamUsers(  # noqa: N802 - the proto's name
+    def StreamUsers(  # type: ignore[override]  # noqa: N802 - the proto's name; yields bytes
         self, request: pb.StreamUsersRequest, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         """See the proto."""
         plan = validation.check_stream_users(request, users_max=self._users_max)
         with self._users(context, plan) as users:
-            packer = GrowingPacker(
-                message_bytes=self._message_bytes,
-                max_users=plan.message_users,
-                crc=plan.position.user_id_crc32,
-            )
-            with closing(users.stream_users(plan.scan, packer)) as runs:
-                yield from _ledger(plan, pb.StreamUsersResponse, users).messages(runs)
+            size = GrowingSize(message_bytes=self._message_bytes, max_users=plan.message_users)
+            reader = EncodeUsers(size, plan.position.user_id_crc32)
+            with closing(users.stream_users(plan.scan, reader)) as batches:
+                yield from _messages(plan, pb.StreamUsersResponse, users).serialized(batches)
 
-    def BatchUsers(  # noqa: N802 - the proto's name
+    def BatchUsers(  # type: ignore[override]  # noqa: N802 - the proto's name; yields bytes
         self, request: pb.BatchUsersRequest, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         """See the proto."""
         plan = validation.check_batch_users(request, users_max=self._users_max)
         with self._users(context, plan) as users:
-            packer = BatchPacker(plan.message_users, plan.position.user_id_crc32)
-            with closing(users.batch_processing(plan.message_users, plan.scan, packer)) as runs:
-                yield from _ledger(plan, pb.BatchUsersResponse, users).messages(runs)
+            size = ExactSize(plan.message_users)
+            reader = EncodeUsers(size, plan.position.user_id_crc32)
+            with closing(users.batch_processing(plan.message_users, plan.scan, reader)) as batches:
+                yield from _messages(plan, pb.BatchUsersResponse, users).serialized(batches)
 
-    def Paginate(  # noqa: N802 - the proto's name
+    def Paginate(  # type: ignore[override]  # noqa: N802 - the proto's name; yields bytes
         self, request: pb.PaginateRequest, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         """See the proto."""
@@ -123,20 +122,20 @@ class UserService:
         """
         remaining = context.time_remaining()
         snapshot = stream is not None and stream.snapshot
-        is_ahead = stream is not None and not 0 < stream.message_users < _AHEAD_FROM_USERS
+        is_prefetched = stream is not None and not 0 < stream.message_users < _PREFETCH_FROM_USERS
         with (
             self._database.session(deadline_seconds=remaining, snapshot=snapshot) as session,
             self._calls.watching(context, session),
         ):
             observed = self._observe(session) if self._observe else session
-            yield Users(observed, self._sizes, self._readers if is_ahead else None)
+            yield Users(observed, self._sizes, self._readers if is_prefetched else None)
 
 
-def _ledger(
+def _messages(
     plan: validation.StreamPlan,
     response: type[pb.StreamUsersResponse | pb.BatchUsersResponse],
     users: Users,
-) -> Ledger:
-    return Ledger(
+) -> StreamMessages:
+    return StreamMessages(
         plan, response, lambda after: users.estimate(replace(plan.scan, after=after, limit=None))
     )

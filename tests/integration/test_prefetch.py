@@ -1,4 +1,4 @@
-"""Reading ahead for brisk consumers: the same users, and nothing held when they stop."""
+"""Prefetch for fast consumers: the same users, and nothing held when they stop."""
 
 import threading
 from collections.abc import Generator, Iterator
@@ -11,12 +11,13 @@ import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.databases.database import Database
 from userstream_server.errors import CallCancelledError
+from userstream_server.rows.batches import DecodeUsers, UserBatch
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
-from userstream_server.rows.types import DecodeUsers, Packed, UserRow
+from userstream_server.rows.types import UserRow
 from userstream_server.rpc.cancellation import Calls
 from userstream_server.rpc.service import UserService
 from userstream_testing.admin import open_url
@@ -25,10 +26,10 @@ SIZES = ChunkSizes(first_rows=3, max_rows=50)
 
 
 class Watched(DecodeUsers):
-    """Packs of five users; counts the users read, and the packs read ahead; may be told to wait or fail."""
+    """Batches of five users; counts the users read and the batches prefetched; may be told to wait or fail."""
 
     def __init__(self) -> None:
-        super().__init__(pack_rows=5)
+        super().__init__(batch_rows=5)
         self.users_read = 0
         self.ahead = 0
         self.fail_at = 10**9
@@ -36,10 +37,10 @@ class Watched(DecodeUsers):
         self.waiting = threading.Event()
         self.go_on = threading.Event()
 
-    def read(self, session: Session, query: Query) -> Generator[Packed[list[UserRow]]]:
-        for packed in super().read(session, query):
-            self._note(packed.rows)
-            yield packed
+    def read(self, session: Session, query: Query) -> Generator[UserBatch[list[UserRow]]]:
+        for batch in super().read(session, query):
+            self._note(batch.user_count)
+            yield batch
 
     def _note(self, rows: int) -> None:
         self.users_read += rows
@@ -106,24 +107,24 @@ def test_brisk_consumers_are_read_ahead_for(
     database: Database, readers: ThreadPoolExecutor
 ) -> None:
     """Later chunks are read in another thread, while the consumer has the one before."""
-    packer = Watched()
+    reader = Watched()
     with database.session() as session:
-        list(Users(session, SIZES, readers).stream_users(Scan(), packer))
+        list(Users(session, SIZES, readers).stream_users(Scan(), reader))
 
-    assert packer.ahead > 100
+    assert reader.ahead > 100
 
 
 def test_nothing_is_read_ahead_for_a_beginner(
     database: Database, readers: ThreadPoolExecutor
 ) -> None:
     """A consumer that stalls in its first or second chunk costs one chunk."""
-    packer = Watched()
+    reader = Watched()
     with database.session() as session:
-        stream = Users(session, SIZES, readers).stream_users(Scan(), packer)
+        stream = Users(session, SIZES, readers).stream_users(Scan(), reader)
         for _ in range(2):  # the first chunk is one pack of three, the second has twelve users
             next(stream)
 
-        assert packer.users_read == 3 + 12
+        assert reader.users_read == 3 + 12
         stream.close()
 
 
@@ -131,10 +132,10 @@ def test_a_stalled_consumer_holds_no_connection(
     database: Database, readers: ThreadPoolExecutor
 ) -> None:
     """The chunk read ahead gives its connection back although nobody asks for its rows."""
-    packer = Watched()
+    reader = Watched()
     with database.session() as session:
-        stream = Users(session, SIZES, readers).stream_users(Scan(), packer)
-        while not packer.ahead:
+        stream = Users(session, SIZES, readers).stream_users(Scan(), reader)
+        while not reader.ahead:
             next(stream)
         readers.shutdown()  # waits for the chunk
 
@@ -144,17 +145,17 @@ def test_a_stalled_consumer_holds_no_connection(
 
 def test_closing_waits_for_the_reader(database: Database, readers: ThreadPoolExecutor) -> None:
     """A stream closed while a chunk is read ahead ends when that chunk has, and its connection is back."""
-    packer = Watched()
-    packer.waits = True
+    reader = Watched()
+    reader.waits = True
     with database.session() as session:
-        stream = Users(session, SIZES, readers).stream_users(Scan(), packer)
+        stream = Users(session, SIZES, readers).stream_users(Scan(), reader)
         for _ in stream:
-            if packer.users_read > 15 and packer.waiting.wait(20):
+            if reader.users_read > 15 and reader.waiting.wait(20):
                 break
-        threading.Timer(0.2, packer.go_on.set).start()
+        threading.Timer(0.2, reader.go_on.set).start()
         stream.close()
 
-        assert packer.go_on.is_set()
+        assert reader.go_on.is_set()
         assert database.pool.in_use == 0
 
 
@@ -162,13 +163,13 @@ def test_a_failure_ahead_reaches_the_consumer(
     database: Database, readers: ThreadPoolExecutor, users: list[UserRow]
 ) -> None:
     """What was read before the failure is delivered, then the failure is raised."""
-    packer = Watched()
-    packer.fail_at = 200
+    reader = Watched()
+    reader.fail_at = 200
     got: list[UserRow] = []
     with database.session() as session:
-        packs = Users(session, SIZES, readers).stream_users(Scan(), packer)
+        batches = Users(session, SIZES, readers).stream_users(Scan(), reader)
         with pytest.raises(ZeroDivisionError):
-            got.extend(user for pack in packs for user in pack)
+            got.extend(user for batch in batches for user in batch.users)
 
     assert got == users[: len(got)]
     assert len(got) > 100
@@ -177,10 +178,10 @@ def test_a_failure_ahead_reaches_the_consumer(
 
 def test_interrupt_ends_a_reader(database: Database, readers: ThreadPoolExecutor) -> None:
     """An interrupted session ends the consumer with CallCancelledError, wherever the reading happens."""
-    packer = Watched()
+    reader = Watched()
     with database.session() as session:
-        stream = Users(session, SIZES, readers).stream_users(Scan(), packer)
-        while not packer.ahead:
+        stream = Users(session, SIZES, readers).stream_users(Scan(), reader)
+        while not reader.ahead:
             next(stream)
         session.interrupt()
         with pytest.raises(CallCancelledError):
@@ -191,16 +192,16 @@ def test_interrupt_ends_a_reader(database: Database, readers: ThreadPoolExecutor
 
 def test_an_estimate_meanwhile(database: Database, readers: ThreadPoolExecutor) -> None:
     """A snapshot's reader and an estimate run side by side, each on a connection of its own."""
-    packer = Watched()
-    packer.waits = True
+    reader = Watched()
+    reader.waits = True
     with database.session(snapshot=True) as session:
         users = Users(session, SIZES, readers)
-        stream = users.stream_users(Scan(), packer)
+        stream = users.stream_users(Scan(), reader)
         for _ in stream:
-            if packer.users_read > 15 and packer.waiting.wait(20):
+            if reader.users_read > 15 and reader.waiting.wait(20):
                 break
         estimated = users.estimate(Scan())
-        packer.go_on.set()
+        reader.go_on.set()
         stream.close()
 
     assert 800 < estimated < 1700

@@ -1,7 +1,7 @@
-"""Messages grow, the last one is known, and the account is exact."""
+"""Messages grow, the last one is known, and count and CRC are exact."""
 
 from collections.abc import Callable, Generator, Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import cast
 from weakref import WeakSet
 from zlib import crc32
@@ -12,18 +12,25 @@ from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.call_stats import begin_call_stats
 from userstream_server.rows import encoding
+from userstream_server.rows.batches import (
+    EncodeUsers,
+    ExactSize,
+    GrowingSize,
+    SizePolicy,
+    UserBatch,
+)
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
 from userstream_server.rows.types import EncodedUsers, RawRow
 from userstream_server.rpc import validation
-from userstream_server.rpc.messages import BatchPacker, GrowingPacker, Ledger, Pack, mark_last
+from userstream_server.rpc.messages import StreamMessages, mark_last, runs_of
 
 KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
 ROWS = [(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS]
 
 
 class Listed:
-    """The part of a session that packers use, over rows of a list."""
+    """The part of a session that batch readers use, over rows of a list."""
 
     def __init__(self, rows: list[RawRow]) -> None:
         self._rows = rows
@@ -37,62 +44,66 @@ class Listed:
             yield block
 
 
-def runs(packer: BatchPacker, rows: list[RawRow]) -> Iterator[list[Pack]]:
-    for packed in packer.read(cast("Session", Listed(rows)), Query("")):
-        assert packed.rows == sum(pack.user_count for pack in packed.pack)
-        assert packed.last_user_id == packed.pack[-1].last_user_id
-        yield packed.pack
+def batches(size: SizePolicy, rows: list[RawRow], crc: int = 0) -> Iterator[UserBatch[bytes]]:
+    yield from EncodeUsers(size, crc).read(cast("Session", Listed(rows)), Query(""))
 
 
-def packs(packer: BatchPacker, rows: list[RawRow]) -> Iterator[Pack]:
-    return chain.from_iterable(runs(packer, rows))
+def runs(size: SizePolicy) -> Iterator[list[UserBatch[bytes]]]:
+    return runs_of(batches(size, ROWS))
 
 
 def test_the_first_message_holds_one_user_and_later_ones_more() -> None:
     """Sizes go 1, 2, 4, … up to the bound in bytes."""
-    made = list(packs(GrowingPacker(message_bytes=16_384, max_users=0), ROWS))
-    sizes = [pack.user_count for pack in made]
+    made = list(batches(GrowingSize(message_bytes=16_384, max_users=0), ROWS))
+    sizes = [batch.user_count for batch in made]
 
     assert sizes[:4] == [1, 2, 4, 8]
-    assert 16_000 < max(len(pack.users) for pack in made) <= 16_384
+    assert 16_000 < max(len(batch.users) for batch in made) <= 16_384
     assert len(ROWS) == sum(sizes)
 
 
 @pytest.mark.parametrize("most", [1, 7])
 def test_users_per_message_are_bounded(most: int) -> None:
     """max_users bounds every message."""
-    made = list(runs(GrowingPacker(message_bytes=65_536, max_users=most), ROWS))
+    made = list(runs(GrowingSize(message_bytes=65_536, max_users=most)))
 
-    assert {most} == {pack.user_count for run in made[4:-1] for pack in run}
-    assert max(len(run) for run in made) == 64 // most
+    assert {most} == {batch.user_count for run in made[4:-1] for batch in run}
+    assert max(len(run) for run in made) <= -(-64 // most) + 2
 
 
 @pytest.mark.parametrize("users", [1, 3, 1500])
-def test_exact_packs(users: int) -> None:
-    """Every pack but the last has the number asked for, however many are made in one go."""
+def test_exact_sizes(users: int) -> None:
+    """Every batch but the last has the number asked for."""
     whole, rest = divmod(len(ROWS), users)
 
     assert [users] * whole + [rest] * bool(rest) == [
-        pack.user_count for pack in packs(BatchPacker(users), ROWS)
+        batch.user_count for batch in batches(ExactSize(users), ROWS)
     ]
 
 
-def test_runs_begin_with_one_pack() -> None:
-    """The first message waits for no other."""
-    assert [1, 2, 4, 8, 16, 32, 64, 64] == [len(run) for run in runs(BatchPacker(1), ROWS)][:8]
-    assert [[10], [10, 10]] == [
-        [pack.user_count for pack in run] for run in islice(runs(BatchPacker(10), ROWS), 2)
-    ]
+def test_runs_begin_with_one_batch() -> None:
+    """The first message waits for no other; later small ones leave 64 users at a time."""
+    assert [1, 64, 64] == [len(run) for run in runs(ExactSize(1))][:3]
+    assert [1, 7, 7] == [len(run) for run in runs(ExactSize(10))][:3]
+    assert [1, 1, 1] == [len(run) for run in runs(ExactSize(100))][:3]
+
+
+def test_no_run_waits_for_a_query() -> None:
+    """A run ends with its chunk, whatever its size."""
+    ready = list(batches(ExactSize(1), ROWS[:10]))
+    ready[4] = ready[4]._replace(ends_chunk=True)
+
+    assert [1, 4, 5] == [len(run) for run in runs_of(ready)]
 
 
 def test_the_crc_runs_on() -> None:
-    """Each pack's CRC covers all user_ids up to its last one, whatever the sizes."""
+    """Each batch's CRC covers all user_ids up to its last one, whatever the sizes."""
     done = 0
-    for pack in packs(GrowingPacker(message_bytes=4096, max_users=0), ROWS):
-        done += pack.user_count
+    for batch in batches(GrowingSize(message_bytes=4096, max_users=0), ROWS):
+        done += batch.user_count
 
-        assert KEYS[done - 1].encode() == pack.last_user_id
-        assert crc32("".join(KEYS[:done]).encode()) == pack.user_id_crc32
+        assert KEYS[done - 1].encode() == batch.last_user_id
+        assert crc32("".join(KEYS[:done]).encode()) == batch.user_id_crc32
 
 
 @given(st.lists(st.integers()))
@@ -128,14 +139,13 @@ def test_only_the_item_ahead_is_kept() -> None:
 
 def messages(request: pb.StreamUsersRequest, rows: list[RawRow]) -> list[pb.StreamUsersResponse]:
     plan = validation.check_stream_users(request)
-    ledger = Ledger(plan, pb.StreamUsersResponse, lambda _: 123_456)
-    packer = GrowingPacker(
-        message_bytes=16_384, max_users=plan.message_users, crc=plan.position.user_id_crc32
-    )
-    return [pb.StreamUsersResponse.FromString(m) for m in ledger.messages(runs(packer, rows))]
+    made = StreamMessages(plan, pb.StreamUsersResponse, lambda _: 123_456)
+    size = GrowingSize(message_bytes=16_384, max_users=plan.message_users)
+    users = batches(size, rows, plan.position.user_id_crc32)
+    return [pb.StreamUsersResponse.FromString(m) for m in made.serialized(users)]
 
 
-def test_the_account_adds_up() -> None:
+def test_the_receipt_adds_up() -> None:
     """Tokens are in each message, the receipt in the last alone, with the right count and CRC."""
     sent = messages(pb.StreamUsersRequest(), ROWS)
 
@@ -183,13 +193,13 @@ def test_an_empty_stream_has_a_receipt() -> None:
 
 def test_a_stream_left_in_the_middle_leaves_no_hint() -> None:
     """What is sent next in the same thread waits for nothing."""
-    account = begin_call_stats("StreamUsers")
+    stats = begin_call_stats("StreamUsers")
     plan = validation.check_stream_users(pb.StreamUsersRequest(max_users_per_message=1))
-    ledger = Ledger(plan, pb.StreamUsersResponse, lambda _: 0)
-    stream = ledger.messages(runs(GrowingPacker(message_bytes=4096, max_users=1), ROWS))
+    made = StreamMessages(plan, pb.StreamUsersResponse, lambda _: 0)
+    stream = made.serialized(batches(GrowingSize(message_bytes=4096, max_users=1), ROWS))
     for _ in range(2):  # the second run has two messages
         next(stream)
-    assert account.more_follow
-    cast("Generator[bytes]", stream).close()
+    assert stats.more_follow
+    stream.close()
 
-    assert not account.more_follow
+    assert not stats.more_follow

@@ -71,7 +71,7 @@ def _supervise(settings: ServerSettings) -> int:
 def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object]) -> None:
     """Run until SIGTERM or SIGINT, or as a worker until the process that started it is gone."""
     signals = Signals(stop_with_stdin=worker is not None)
-    database = open_database(settings)
+    database = open_database(settings.database_options)
     if database.driver.kind == "python":
         _log.warning("slow_driver", message="The database driver's C extension does not load here.")
     _refuse_wrong_database(database)

@@ -1,4 +1,4 @@
-"""What can go wrong, in the service's own words, and the one table from that to gRPC statuses.
+"""What can go wrong, in the service's own words, and the one table from that to statuses.
 
 Everything that reaches a caller is written here or raised as one of these types. Driver text, SQL,
 hosts and personal data never are.
@@ -6,15 +6,13 @@ hosts and personal data never are.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
-import grpc
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import code_pb2, error_details_pb2, status_pb2
-from grpc_status import rpc_status
+from google.rpc import code_pb2
 
 __all__ = [
     "DOMAIN",
+    "STATUSES",
     "AccessDeniedError",
     "CallCancelledError",
     "ConflictError",
@@ -27,7 +25,6 @@ __all__ = [
     "UnauthenticatedError",
     "UnavailableError",
     "UserStreamError",
-    "status_of",
 ]
 
 DOMAIN = "userstream"
@@ -59,7 +56,6 @@ class UserStreamError(Exception):
     def __init__(
         self, reason: str, message: str, *, retry_after_seconds: float | None = None
     ) -> None:
-        """Keep the three parts; see the class."""
         super().__init__(message)
         self.reason = reason
         self.message = message
@@ -86,7 +82,7 @@ class AccessDeniedError(UserStreamError):
 
 
 class PreconditionError(UserStreamError):
-    """Somebody has to mend the table, the database's accounts or the settings first."""
+    """Operator action required: the table, the database's users or the settings are wrong."""
 
 
 class ConflictError(UserStreamError):
@@ -119,8 +115,8 @@ class InternalError(UserStreamError):
         super().__init__(reason, self.TEXT)
 
 
-# The one table. RESOURCE_EXHAUSTED and UNAVAILABLE always say when to try again.
-_CODES: dict[type[UserStreamError], tuple[int, float | None]] = {
+# RESOURCE_EXHAUSTED and UNAVAILABLE always say when to retry.
+STATUSES: dict[type[UserStreamError], tuple[int, float | None]] = {
     InvalidRequestError: (code_pb2.INVALID_ARGUMENT, None),
     UnauthenticatedError: (code_pb2.UNAUTHENTICATED, None),
     AccessDeniedError: (code_pb2.PERMISSION_DENIED, None),
@@ -132,21 +128,4 @@ _CODES: dict[type[UserStreamError], tuple[int, float | None]] = {
     UnavailableError: (code_pb2.UNAVAILABLE, 0.5),
     InternalError: (code_pb2.INTERNAL, None),
 }
-
-
-def status_of(error: UserStreamError) -> grpc.Status:
-    """Return the rich gRPC status for an error, ready for `context.abort_with_status`."""
-    code, default_retry = _CODES[type(error)]
-    status = status_pb2.Status(code=code, message=error.message)
-    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
-    if isinstance(error, InvalidRequestError):
-        bad = error_details_pb2.BadRequest()
-        for violation in error.violations:
-            bad.field_violations.add(field=violation.field, description=violation.description)
-        status.details.add().Pack(bad)
-    retry = error.retry_after_seconds if error.retry_after_seconds is not None else default_retry
-    if retry is not None:
-        delay = Duration()
-        delay.FromMilliseconds(round(retry * 1000))
-        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
-    return cast("grpc.Status", rpc_status.to_status(status))
+"""The status code of each error, and when to retry where the error itself does not say."""

@@ -41,7 +41,7 @@ def find_all(settings: ServerSettings) -> Iterator[Finding]:
     yield from _secret_files(settings)
     yield _tls(settings)
     yield _tokens(settings)
-    database = open_database(settings)
+    database = open_database(settings.database_options)
     try:
         yield from _database(settings, database)
     finally:

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from userstream_server.auth.certificate_names import ClientNames
+from userstream_server.databases.open import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 
 __all__ = ["ServerSettings", "SettingsError", "load_settings"]
@@ -188,6 +189,20 @@ class ServerSettings(BaseSettings):
     def database(self) -> DatabaseUrl:
         """The database's address, taken apart."""
         return DatabaseUrl.parse(self.database_url.get_secret_value())
+
+    @property
+    def database_options(self) -> DatabaseOptions:
+        """What opening the database needs."""
+        return DatabaseOptions(
+            self.database,
+            pool_size=self.pool_size,
+            pool_wait_seconds=self.pool_wait_seconds,
+            snapshot_views=self.snapshot_views_max,
+            connect_timeout_seconds=self.connect_timeout_seconds,
+            query_timeout_seconds=self.query_timeout_seconds,
+            net_write_timeout_seconds=self.net_write_timeout_seconds,
+            native_rows=self.native_rows,
+        )
 
     def shown(self) -> dict[str, object]:
         """Return the effective settings for people to read; the database's password is masked."""

@@ -1,7 +1,9 @@
-"""This program's version, as its package says it."""
+"""What this program calls itself: the package's version, and the service's full name."""
 
 from importlib.metadata import version
 
-__all__ = ["VERSION"]
+__all__ = ["SERVICE_NAME", "VERSION"]
 
 VERSION = version("userstream")
+SERVICE_NAME = "userstream.v1.UserService"
+"""As the proto has it."""

@@ -28,7 +28,7 @@ def target(tmp_path: Path, users: list[UserRow]) -> Iterator[str]:
     """Yield the address of a server in this process over 1,234 users."""
     settings = load_settings(database_url=f"sqlite:///{tmp_path}/users.db", listen="127.0.0.1:0")
     seed_users(settings.database, users)
-    database = open_database(settings)
+    database = open_database(settings.database_options)
     server = build_server(settings, database)
     server.start()
     yield f"127.0.0.1:{server.port}"

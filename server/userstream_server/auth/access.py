@@ -1,65 +1,73 @@
-"""Who may call: tokens, names of certificates, and the certificates themselves, re-read while calls run."""
+"""Who may call: tokens, names in certificates, and the certificates themselves, reloaded while calls run."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import grpc
 import structlog
 
 from userstream_server.auth.bearer_tokens import AuthTokens
 from userstream_server.auth.certificate_names import ClientNames
 from userstream_server.auth.tls import Certificates
-from userstream_server.interceptors.authentication import AuthInterceptor
-from userstream_server.interceptors.certificate_names import ClientNameInterceptor
-from userstream_server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    import grpc
 
 __all__ = ["Access"]
 
 _log = structlog.get_logger()
-_Reload = Callable[[ServerSettings], None]
 
 
 class Access:
-    """What the settings say about who may call.
+    """The files and the allow-list that decide who may call.
 
     Args:
-        settings: The settings.
+        tls_cert: PEM file of the server's certificate chain; None for plaintext.
+        tls_key: PEM file of its key.
+        tls_client_ca: PEM file of the authorities for client certificates; None for no mutual TLS.
+        tls_client_names: The allow-list of names in client certificates, as text.
+        tokens_file: File of bearer tokens; None for none.
 
     Attributes:
-        interceptors: What refuses everybody else, outermost first.
+        tokens: The bearer tokens; None when calls need none.
+        client_names: The allow-list; None without mutual TLS.
+        credentials: The port's TLS credentials; None for plaintext.
 
     Raises:
         OSError: A file of certificates or tokens cannot be read.
         ValueError: The file of tokens holds none.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
-        """See the class."""
-        self.interceptors: list[grpc.ServerInterceptor] = []
-        self._credentials = None
-        self._reloads: list[_Reload] = []
-        if settings.tls_cert and settings.tls_key:
-            certificates = Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
-            self._credentials = certificates.credentials()
-            self._reloads.append(lambda _: certificates.reload())
-        if settings.tls_client_ca:
-            names = ClientNameInterceptor(ClientNames.parse(settings.tls_client_names))
-            self.interceptors.append(names)
-            self._reloads.append(lambda new: names.replace(ClientNames.parse(new.tls_client_names)))
-        if settings.auth_tokens_file:
-            tokens = AuthTokens(settings.auth_tokens_file)
-            self.interceptors.append(AuthInterceptor(tokens))
-            self._reloads.append(lambda _: tokens.reload())
+    def __init__(
+        self,
+        *,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        tls_client_ca: Path | None,
+        tls_client_names: str,
+        tokens_file: Path | None,
+    ) -> None:
+        self._certificates = None
+        self.credentials: grpc.ServerCredentials | None = None
+        if tls_cert and tls_key:
+            self._certificates = Certificates(tls_cert, tls_key, tls_client_ca)
+            self.credentials = self._certificates.credentials()
+        self.client_names = ClientNames.parse(tls_client_names) if tls_client_ca else None
+        self.tokens = AuthTokens(tokens_file) if tokens_file else None
 
-    @property
-    def credentials(self) -> grpc.ServerCredentials | None:
-        """For the port; None for plaintext."""
-        return self._credentials
+    def reload(self, tls_client_names: str) -> None:
+        """Read tokens and certificates again and take a new allow-list; what is unreadable stays as it was."""
+        if self._certificates:
+            _attempt(self._certificates.reload)
+        if self.client_names is not None:
+            self.client_names = ClientNames.parse(tls_client_names)
+        if self.tokens:
+            _attempt(self.tokens.reload)
 
-    def reload(self, settings: ServerSettings) -> None:
-        """Read tokens, names and certificates again; what cannot be read stays as it was."""
-        for reload in self._reloads:
-            try:
-                reload(settings)
-            except (OSError, ValueError) as error:
-                # An OSError's text has a path in it, and no secret; ours has neither.
-                _log.error("reload_failed", message=str(error))
+
+def _attempt(reload: Callable[[], None]) -> None:
+    try:
+        reload()
+    except (OSError, ValueError) as error:
+        # An OSError's text has a path in it, and no secret; ours has neither.
+        _log.error("reload_failed", message=str(error))

@@ -1,6 +1,6 @@
 """Mutual TLS: which of the clients that an authority vouches for may call."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,22 +19,17 @@ class ClientNameInterceptor(SurroundingInterceptor):
     """Refuses clients whose certificate has none of the allowed names.
 
     Args:
-        names: The allow-list; an empty one takes every certificate.
+        names: Returns the allow-list in force; an empty one accepts every certificate.
     """
 
-    def __init__(self, names: ClientNames) -> None:
-        """See the class."""
-        self._names = names
-
-    def replace(self, names: ClientNames) -> None:
-        """Go by another list from now on; running calls stay."""
+    def __init__(self, names: Callable[[], ClientNames]) -> None:
         self._names = names
 
     @contextmanager
     def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
         """See the base class."""
         known = _names(context)
-        names = self._names
+        names = self._names()
         allowed = names.allowed(method.split("/")[1], known)
         if names.entries and allowed is None:
             raise AccessDeniedError(

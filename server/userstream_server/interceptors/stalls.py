@@ -14,9 +14,10 @@ import grpc
 import structlog
 
 from userstream_server.call_stats import current_call_stats
-from userstream_server.errors import DeadlineError, OverloadedError, UserStreamError, status_of
+from userstream_server.errors import DeadlineError, OverloadedError, UserStreamError
 from userstream_server.grpc_internals import end_call
 from userstream_server.interceptors.base import Behaviour, SurroundingInterceptor
+from userstream_server.interceptors.status import status_of
 
 __all__ = ["StallInterceptor"]
 

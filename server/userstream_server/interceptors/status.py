@@ -4,15 +4,25 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import grpc
 import structlog
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 from userstream_server.call_stats import current_call_stats
-from userstream_server.errors import InternalError, UserStreamError, status_of
+from userstream_server.errors import (
+    DOMAIN,
+    STATUSES,
+    InternalError,
+    InvalidRequestError,
+    UserStreamError,
+)
 from userstream_server.interceptors.base import SurroundingInterceptor
 
-__all__ = ["ErrorInterceptor"]
+__all__ = ["ErrorInterceptor", "status_of"]
 
 _log = structlog.get_logger()
 
@@ -58,3 +68,21 @@ def _where(error: BaseException) -> list[str]:
     """Return the stack as file:line in function, without the error's text, which may hold personal data."""
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     return [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]
+
+
+def status_of(error: UserStreamError) -> grpc.Status:
+    """Return the rich gRPC status for an error, ready for `context.abort_with_status`."""
+    code, default_retry = STATUSES[type(error)]
+    status = status_pb2.Status(code=code, message=error.message)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    if isinstance(error, InvalidRequestError):
+        bad = error_details_pb2.BadRequest()
+        for violation in error.violations:
+            bad.field_violations.add(field=violation.field, description=violation.description)
+        status.details.add().Pack(bad)
+    retry = error.retry_after_seconds if error.retry_after_seconds is not None else default_retry
+    if retry is not None:
+        delay = Duration()
+        delay.FromMilliseconds(round(retry * 1000))
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    return cast("grpc.Status", rpc_status.to_status(status))

@@ -15,11 +15,11 @@ from userstream_server.interceptors.base import (
     SurroundingInterceptor,
     call_status,
 )
-from userstream_server.rpc.health import SERVICE_NAME
 from userstream_server.telemetry.calls import RunningCalls
 from userstream_server.telemetry.grpc_metrics import GrpcMetrics
 from userstream_server.telemetry.metrics import Metrics
 from userstream_server.telemetry.traces import caller_context
+from userstream_server.version import SERVICE_NAME
 
 __all__ = ["TelemetryInterceptor"]
 

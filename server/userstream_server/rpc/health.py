@@ -10,10 +10,10 @@ from grpc_health.v1 import health, health_pb2
 
 from userstream_server.databases.database import Database
 from userstream_server.errors import InternalError, UserStreamError
+from userstream_server.version import SERVICE_NAME
 
-__all__ = ["SERVICE_NAME", "HealthMonitor"]
+__all__ = ["HealthMonitor"]
 
-SERVICE_NAME = "userstream.v1.UserService"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _log = structlog.get_logger()

@@ -12,9 +12,12 @@ from grpc_reflection.v1alpha import reflection
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.auth.access import Access
+from userstream_server.auth.certificate_names import ClientNames
 from userstream_server.databases.database import Database
 from userstream_server.grpc_internals import pass_on_hints
+from userstream_server.interceptors.authentication import AuthInterceptor
 from userstream_server.interceptors.cancelled import EndedInterceptor
+from userstream_server.interceptors.certificate_names import ClientNameInterceptor
 from userstream_server.interceptors.concurrency import LimitInterceptor
 from userstream_server.interceptors.logging import LoggingInterceptor
 from userstream_server.interceptors.metadata import MetadataInterceptor
@@ -22,10 +25,11 @@ from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.interceptors.status import ErrorInterceptor
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rpc.cancellation import Calls
-from userstream_server.rpc.health import SERVICE_NAME, HealthMonitor
+from userstream_server.rpc.health import HealthMonitor
 from userstream_server.rpc.requests import RequestReader
 from userstream_server.rpc.service import UserService
 from userstream_server.settings import ServerSettings
+from userstream_server.version import SERVICE_NAME
 
 if TYPE_CHECKING:
     from userstream_server.telemetry.telemetry import Telemetry
@@ -43,7 +47,6 @@ class UserStreamServer:
 
     Attributes:
         port: The port it listens on.
-        reload: Reads tokens, names and certificates again; see `Access.reload`.
         health_port: The port of the server for health alone; None without one.
     """
 
@@ -62,9 +65,13 @@ class UserStreamServer:
         self._calls = calls
         self._monitor = monitor
         self._cleanup = cleanup
-        self.reload = access.reload
+        self._access = access
         self.port = ports[0]
         self.health_port = ports[1] if len(ports) > 1 else None
+
+    def reload(self, settings: ServerSettings) -> None:
+        """Read tokens, certificates and the allow-list again; running calls stay."""
+        self._access.reload(settings.tls_client_names)
 
     def start(self) -> None:
         """Look at the database once, then serve."""
@@ -105,7 +112,13 @@ def build_server(
         ValueError: The file of tokens holds none.
     """
     pass_on_hints()
-    access = Access(settings)
+    access = Access(
+        tls_cert=settings.tls_cert,
+        tls_key=settings.tls_key,
+        tls_client_ca=settings.tls_client_ca,
+        tls_client_names=settings.tls_client_names,
+        tokens_file=settings.auth_tokens_file,
+    )
     calls = Calls()
     monitor = HealthMonitor(database, poll_seconds=settings.health_poll_seconds)
     # Half of the connections, so that those who just begin find one at once.
@@ -165,10 +178,10 @@ def _interceptors(
     return [
         EndedInterceptor(),
         LoggingInterceptor(),
-        *([telemetry.interceptor] if telemetry else []),
+        *_telemetry_interceptors(telemetry),
         ErrorInterceptor(),
         MetadataInterceptor(settings.metadata_bytes_max),
-        *access.interceptors,
+        *_access_interceptors(access),
         LimitInterceptor(
             settings.streams_max,
             per_caller_max=settings.streams_per_caller_max,
@@ -176,6 +189,25 @@ def _interceptors(
             wait_seconds=settings.call_wait_seconds,
         ),
     ]
+
+
+def _telemetry_interceptors(telemetry: "Telemetry | None") -> list[grpc.ServerInterceptor]:
+    if telemetry is None:
+        return []
+    # Imported late: OpenTelemetry is for those who ask for it.
+    from userstream_server.interceptors.telemetry import TelemetryInterceptor  # noqa: PLC0415
+
+    t = telemetry
+    return [TelemetryInterceptor(t.calls, t.metrics, t.grpc_metrics, t.tracer)]
+
+
+def _access_interceptors(access: Access) -> list[grpc.ServerInterceptor]:
+    found: list[grpc.ServerInterceptor] = []
+    if access.client_names is not None:
+        found.append(ClientNameInterceptor(lambda: access.client_names or ClientNames()))
+    if access.tokens:
+        found.append(AuthInterceptor(access.tokens))
+    return found
 
 
 def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, int]]:

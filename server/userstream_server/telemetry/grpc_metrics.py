@@ -7,7 +7,7 @@ They are counted here and not by gRPC's plugin, which now and then left a server
 from opentelemetry.metrics import Meter
 
 from userstream_server.call_stats import CallStats
-from userstream_server.rpc.health import SERVICE_NAME
+from userstream_server.version import SERVICE_NAME
 
 __all__ = ["GrpcMetrics"]
 

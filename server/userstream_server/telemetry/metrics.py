@@ -4,21 +4,40 @@ Names are OpenTelemetry's; Prometheus shows `userstream.rows` as `userstream_row
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from userstream_server.databases.database import Database
-from userstream_server.interceptors.stalls import StallInterceptor
-from userstream_server.rpc.health import HealthMonitor
 from userstream_server.telemetry.calls import METHODS, RunningCalls
 from userstream_server.version import VERSION
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "ServingState", "StallState"]
 
 _QUERY_SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0
 )  # fmt: skip
 Callback = Callable[[CallbackOptions], Iterable[Observation]]
+
+
+class ServingState(Protocol):
+    """What the metrics ask of the server's health."""
+
+    @property
+    def serving(self) -> bool:
+        """Whether health says SERVING."""
+
+
+class StallState(Protocol):
+    """What the metrics ask of the watch on stalled consumers."""
+
+    @property
+    def stalled(self) -> int:
+        """How many calls wait for their consumer just now."""
+
+    @property
+    def cancelled(self) -> int:
+        """How many calls were ended for it so far."""
 
 
 class Metrics:
@@ -81,9 +100,9 @@ class Metrics:
         }
         self._gauge("build.info", lambda _: [Observation(1, labels)], "What runs here; always 1.")
 
-    def watch_server(self, monitor: HealthMonitor, stalls: StallInterceptor) -> None:
+    def watch_server(self, health: ServingState, stalls: StallState) -> None:
         """Tell of a server's health and its stalled calls."""
-        self._gauge("serving", _one(lambda: int(monitor.serving)), "1 while health says SERVING.")
+        self._gauge("serving", _one(lambda: int(health.serving)), "1 while health says SERVING.")
         self._gauge(
             "calls.stalled", _one(lambda: stalls.stalled), "Calls whose consumer takes nothing."
         )

@@ -6,15 +6,12 @@ from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 
 from userstream_server.call_stats import current_call_stats
 from userstream_server.databases.database import Database
-from userstream_server.interceptors.stalls import StallInterceptor
-from userstream_server.interceptors.telemetry import TelemetryInterceptor
 from userstream_server.rows.session import Session
-from userstream_server.rpc.health import HealthMonitor
 from userstream_server.settings import ServerSettings
 from userstream_server.telemetry.calls import RunningCalls
 from userstream_server.telemetry.endpoint import metrics_endpoint
 from userstream_server.telemetry.grpc_metrics import GrpcMetrics
-from userstream_server.telemetry.metrics import Metrics
+from userstream_server.telemetry.metrics import Metrics, ServingState, StallState
 from userstream_server.telemetry.session import ObservedSession
 from userstream_server.telemetry.traces import open_tracer
 from userstream_server.version import VERSION
@@ -33,7 +30,10 @@ class Telemetry:
 
     Attributes:
         metrics_port: Where metrics are served; None where they are not.
-        interceptor: Measures calls; has its place inside the log's and outside all others.
+        calls: Sums over running and ended calls.
+        metrics: The service's own metrics.
+        grpc_metrics: The metrics that gRPC servers have in common.
+        tracer: Makes the spans.
     """
 
     def __init__(
@@ -45,24 +45,22 @@ class Telemetry:
         if settings.metrics_listen:
             address = _own_address(settings.metrics_listen, worker or 0)
             provider, self.metrics_port = stack.enter_context(metrics_endpoint(address))
-        calls = RunningCalls()
+        self.calls = RunningCalls()
         meter = provider.get_meter("userstream", VERSION)
-        self._metrics = Metrics(meter, calls)
-        self._metrics.watch_database(database)
-        self._tracer = stack.enter_context(open_tracer(settings.otlp_endpoint, worker=worker))
+        self.metrics = Metrics(meter, self.calls)
+        self.grpc_metrics = GrpcMetrics(meter)
+        self.metrics.watch_database(database)
+        self.tracer = stack.enter_context(open_tracer(settings.otlp_endpoint, worker=worker))
         self._engine = database.driver.engine
-        self.interceptor = TelemetryInterceptor(
-            calls, self._metrics, GrpcMetrics(meter), self._tracer
-        )
 
-    def watch_server(self, monitor: HealthMonitor, stalls: StallInterceptor) -> None:
+    def watch_server(self, health: ServingState, stalls: StallState) -> None:
         """Tell of a server's health and its stalled calls too."""
-        self._metrics.watch_server(monitor, stalls)
+        self.metrics.watch_server(health, stalls)
 
     def observe(self, session: Session) -> Session:
         """Return the same session, with each query measured for the running call."""
         return ObservedSession(
-            session, current_call_stats(), self._metrics.query_seconds, self._tracer, self._engine
+            session, current_call_stats(), self.metrics.query_seconds, self.tracer, self._engine
         )
 
 

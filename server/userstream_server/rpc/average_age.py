@@ -15,7 +15,7 @@ from userstream_server.rows.scan import Scan
 from userstream_server.rpc.tokens import Position, encode_token
 from userstream_server.rpc.validation import AgesPlan
 
-__all__ = ["average", "running_average"]
+__all__ = ["average", "running_average", "running_message"]
 
 _RANGE_USERS = 100_000
 """Users counted between two possible messages: some tenths of a second."""
@@ -74,9 +74,9 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
             if not position.estimated_users:
                 left = users.estimate(scan)
                 position = replace(position, estimated_users=position.user_count + left)
-            yield _running(plan, position, final=False)
+            yield running_message(plan, position, final=False)
             said_at = monotonic()
-    yield _running(plan, position, final=True)
+    yield running_message(plan, position, final=True)
 
 
 def _count(users: Users, scan: Scan) -> Counter[int]:
@@ -108,7 +108,10 @@ def _advance(position: Position, counts: Counter[int], after: str) -> Position:
     )
 
 
-def _running(plan: AgesPlan, position: Position, *, final: bool) -> pb.StreamAverageAgeResponse:
+def running_message(
+    plan: AgesPlan, position: Position, *, final: bool
+) -> pb.StreamAverageAgeResponse:
+    """Return the message for figures so far; `final` says that they cover every user."""
     count = position.user_count
     estimated = count if final else max(position.estimated_users, count)
     response = pb.StreamAverageAgeResponse(
@@ -119,7 +122,7 @@ def _running(plan: AgesPlan, position: Position, *, final: bool) -> pb.StreamAve
         progress=pb.StreamProgress(
             users_sent=count,
             estimated_users=estimated,
-            fraction=1.0 if final else min(count / estimated, 0.999),
+            fraction=1.0 if final else min(count / estimated, 0.999) if estimated else 0.0,
         ),
     )
     if count:

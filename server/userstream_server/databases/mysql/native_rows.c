@@ -1,5 +1,5 @@
 /*
- * Fetches rows and encodes them as `repeated User`, as wire.py does in Python, or counts their ages, only faster: no
+ * Fetches rows and encodes them as `repeated User`, as encoding.py does in Python, or counts their ages, only faster: no
  * objects are made, and the interpreter's lock is free meanwhile. native_library.py loads it;
  * tests/unit/test_native_rows.py holds it against Python and protobuf.
  *

@@ -11,7 +11,13 @@ from userstream.v1 import user_service_pb2 as pb
 from userstream_server.errors import FieldViolation, InvalidRequestError
 from userstream_server.rows.generators import DEFAULT_BATCH_AGE_OVER
 from userstream_server.rows.scan import Scan, UserFilter
-from userstream_server.rpc.tokens import Position, decode_partition, decode_token, fingerprint
+from userstream_server.rpc.tokens import (
+    Position,
+    decode_partition,
+    decode_token,
+    fingerprint,
+    invalid_token,
+)
 
 __all__ = [
     "USERS_MAX",
@@ -56,11 +62,6 @@ class StreamPlan:
     snapshot: bool
     message_users: int
     limit: int
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left, so that the receipt needs no query."""
-        return self.scan.limit is not None and self.scan.limit <= 0
 
     @property
     def consistency(self) -> pb.Consistency.ValueType:
@@ -189,6 +190,8 @@ def _stream_plan(
     bound_to = fingerprint(rpc, wanted, request.partition, request.limit, size, int(snapshot))
     position = decode_token("resume_token", request.resume_token, bound_to)
     left = request.limit - position.user_count if request.limit else None
+    if left is not None and left < 0:
+        raise invalid_token("resume_token", "counts more users than limit")
     return StreamPlan(
         Scan(_user_filter(wanted), position.after or after, up_to, left),
         position,

@@ -48,7 +48,7 @@ def outcome_is_safe(call: Callable[[], Any]) -> bool:
     try:
         users = sum(len(getattr(message, "users", ())) for message in call())
     except grpc.RpcError as error:
-        return rich_error(error).info.reason == "INVALID_TOKEN"
+        return bool(rich_error(error).info.reason == "INVALID_TOKEN")
     return users <= LIMIT
 
 

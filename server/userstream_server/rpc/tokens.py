@@ -1,4 +1,4 @@
-"""Opaque cursors: where a scan stands, bound to the request that made it.
+"""Opaque cursors: how far a scan has got, bound to the request that made it.
 
 A token carries the last key sent, the rows and the CRC so far and the number of resumes, so any
 server can resume the scan. It grants nothing, because its holder could ask for the same rows without
@@ -40,13 +40,13 @@ _RESUMES_MAX = 2**31 - 1
 
 @dataclass(slots=True)
 class Position:
-    """Where a scan stands, counted from its very start; a stream moves its own along.
+    """How far a scan has got, counted from its very start; a stream advances its own position.
 
     Attributes:
         after: The last user_id sent; None at the start.
         user_count: Users sent so far.
         user_id_crc32: CRC-32 over their user_ids.
-        resumed_count: How often the scan went on from a token.
+        resumed_count: How often the scan was resumed.
         estimated_users: The whole scan's estimate; 0 when not known yet.
         page_number: Pages sent so far (Paginate).
         age_sum: Sum of the ages so far, in years (StreamAverageAge).

@@ -1,6 +1,6 @@
-"""The rules for requests, in one place: from a request message to what the service does with it.
+"""Validation of requests: turns a request message into a plan for the service.
 
-Every rule that is broken is named, not only the first.
+An error names every broken rule, not only the first. A bad token is reported only once the rest is valid.
 """
 
 from collections.abc import Iterable
@@ -45,11 +45,11 @@ _INT64_MAX = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
-    """What StreamUsers or BatchUsers has to do.
+    """The plan of a StreamUsers or BatchUsers call.
 
     Attributes:
         scan: What is left to read.
-        position: Where the scan stands; its start unless it was resumed.
+        position: How far the scan has got; the start unless it is a resume.
         bound_to: The request's fingerprint, for new tokens.
         snapshot: Whether to keep one read view.
         message_users: The most users a message, or the batch's exact size; 0 lets the server pack.
@@ -71,7 +71,7 @@ class StreamPlan:
 
 @dataclass(frozen=True, slots=True)
 class PagesPlan:
-    """What Paginate has to do; `page_limit` 0 means all pages."""
+    """The plan of a Paginate call; a `page_limit` of 0 means all pages."""
 
     scan: Scan
     position: Position
@@ -83,7 +83,7 @@ class PagesPlan:
 
 @dataclass(frozen=True, slots=True)
 class AgesPlan:
-    """What StreamAverageAge has to do."""
+    """The plan of a StreamAverageAge call."""
 
     scan: Scan
     position: Position
@@ -94,7 +94,7 @@ def check_stream_users(request: pb.StreamUsersRequest, *, users_max: int = USERS
     """Check a StreamUsersRequest.
 
     Args:
-        request: What came.
+        request: The request as received.
         users_max: The most users a message may be asked to hold.
 
     Raises:

@@ -1,9 +1,9 @@
-"""Opaque cursors: where a scan stands, bound to the request that made it.
+"""Opaque cursors: how far a scan has got, bound to the request that made it.
 
-A token carries the last key sent, the rows and the CRC so far and the resumes, so any server can go
-on where another stopped. It grants nothing (its holder could ask for the same rows without it), so
-it is checked for damage, not signed. The binding of a cursor to a hash of the call's parameters is
-SpiceDB's idea.
+A token carries the last key sent, the rows and the CRC so far and the number of resumes, so any
+server can resume the scan. It grants nothing, because its holder could ask for the same rows without
+it. So it has a checksum against damage but no signature, and anybody can write one: its figures are
+checked like any other input. Binding a cursor to a hash of the call's parameters is SpiceDB's idea.
 """
 
 import base64
@@ -24,6 +24,7 @@ __all__ = [
     "encode_partition",
     "encode_token",
     "fingerprint",
+    "invalid_token",
 ]
 
 _VERSION = 1
@@ -31,17 +32,21 @@ _CHECKSUM = struct.Struct(">I")
 # version, fingerprint, rows, CRC-32, resumes, estimate, pages, sum of ages; the key follows.
 _POSITION = struct.Struct(">B8sQIIQQq")
 _PARTITION_MARK = b"userstream partition 1"
+_COUNT_MAX = 2**62
+"""Half of what a response's int64 holds, so that the rest of a scan can be added without overflow."""
+_RESUMES_MAX = 2**31 - 1
+"""What a receipt's int32 holds."""
 
 
 @dataclass(slots=True)
 class Position:
-    """Where a scan stands, counted from its very start; a stream moves its own along.
+    """How far a scan has got, counted from its very start; a stream advances its own position.
 
     Attributes:
         after: The last user_id sent; None at the start.
         user_count: Users sent so far.
         user_id_crc32: CRC-32 over their user_ids.
-        resumed_count: How often the scan went on from a token.
+        resumed_count: How often the scan was resumed.
         estimated_users: The whole scan's estimate; 0 when not known yet.
         page_number: Pages sent so far (Paginate).
         age_sum: Sum of the ages so far, in years (StreamAverageAge).
@@ -96,23 +101,21 @@ def decode_token(field: str, token: str, bound_to: bytes) -> Position:
         The position it was made for, with this resume counted.
 
     Raises:
-        InvalidRequestError: The token is damaged, of another version, or of another request.
+        InvalidRequestError: The token is damaged, forged, of another version, or of another request.
     """
     if not token:
         return Position()
     raw = _unseal(field, token)
     if len(raw) < _POSITION.size or raw[0] != _VERSION:
-        raise _invalid(field, "not a token of this service")
+        raise invalid_token(field, "not a token of this service")
     _, made_for, *figures = _POSITION.unpack_from(raw)
     if made_for != bound_to:
-        raise _invalid(
+        raise invalid_token(
             field, "belongs to another request; send the fields of the call that made it"
         )
-    try:
-        after = raw[_POSITION.size :].decode("ascii")
-    except UnicodeDecodeError:
-        raise _invalid(field, "not a token of this service") from None
-    position = Position(after or None, *figures)
+    position = Position(_key(field, raw[_POSITION.size :]), *figures)
+    if not _is_possible(position):
+        raise invalid_token(field, "not a token of this service")
     position.resumed_count += 1
     return position
 
@@ -132,8 +135,22 @@ def decode_partition(field: str, partition: str) -> tuple[str | None, str | None
         return None, None
     parts = _unseal(field, partition).split(b"\0")
     if len(parts) != 3 or parts[0] != _PARTITION_MARK:
-        raise _invalid(field, "not a partition; take one from PartitionUsers")
-    return parts[1].decode("ascii") or None, parts[2].decode("ascii") or None
+        raise invalid_token(field, "not a partition; take one from PartitionUsers")
+    return _key(field, parts[1]), _key(field, parts[2])
+
+
+def _key(field: str, raw: bytes) -> str | None:
+    """Return a key; None when it is empty. Refuse what is not printable ASCII."""
+    if not raw.isascii() or not (key := raw.decode("ascii")).isprintable():
+        raise invalid_token(field, "not a token of this service")
+    return key or None
+
+
+def _is_possible(position: Position) -> bool:
+    """Say whether a server could have written these figures: the checksum is no secret."""
+    counts = (position.user_count, position.estimated_users, position.page_number)
+    has_key = position.after is not None or not position.user_count
+    return has_key and max(counts) <= _COUNT_MAX and position.resumed_count < _RESUMES_MAX
 
 
 def _seal(raw: bytes) -> str:
@@ -146,13 +163,14 @@ def _unseal(field: str, token: str) -> bytes:
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise _invalid(field, "damaged; send it as it was received") from None
+        raise invalid_token(field, "damaged; send it as it was received") from None
     body, check = raw[: -_CHECKSUM.size], raw[-_CHECKSUM.size :]
     # Sealing again also refuses spare bits in the last character, which decoding alone lets pass.
     if len(check) != _CHECKSUM.size or _CHECKSUM.pack(crc32(body)) != check or _seal(body) != token:
-        raise _invalid(field, "damaged; send it as it was received")
+        raise invalid_token(field, "damaged; send it as it was received")
     return body
 
 
-def _invalid(field: str, description: str) -> InvalidRequestError:
+def invalid_token(field: str, description: str) -> InvalidRequestError:
+    """Return the error for a token or partition that is refused."""
     return InvalidRequestError([FieldViolation(field, description)], reason="INVALID_TOKEN")

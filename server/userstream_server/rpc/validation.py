@@ -1,6 +1,6 @@
-"""The rules for requests, in one place: from a request message to what the service does with it.
+"""Validation of requests: turns a request message into a plan for the service.
 
-Every rule that is broken is named, not only the first.
+An error names every broken rule, not only the first. A bad token is reported only once the rest is valid.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,13 @@ from userstream.v1 import user_service_pb2 as pb
 from userstream_server.errors import FieldViolation, InvalidRequestError
 from userstream_server.rows.generators import DEFAULT_BATCH_AGE_OVER
 from userstream_server.rows.scan import Scan, UserFilter
-from userstream_server.rpc.tokens import Position, decode_partition, decode_token, fingerprint
+from userstream_server.rpc.tokens import (
+    Position,
+    decode_partition,
+    decode_token,
+    fingerprint,
+    invalid_token,
+)
 
 __all__ = [
     "USERS_MAX",
@@ -39,11 +45,11 @@ _INT64_MAX = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
-    """What StreamUsers or BatchUsers has to do.
+    """The plan of a StreamUsers or BatchUsers call.
 
     Attributes:
         scan: What is left to read.
-        position: Where the scan stands; its start unless it was resumed.
+        position: How far the scan has got; the start unless it is a resume.
         bound_to: The request's fingerprint, for new tokens.
         snapshot: Whether to keep one read view.
         message_users: The most users a message, or the batch's exact size; 0 lets the server pack.
@@ -58,11 +64,6 @@ class StreamPlan:
     limit: int
 
     @property
-    def finished(self) -> bool:
-        """Whether nothing is left, so that the receipt needs no query."""
-        return self.scan.limit is not None and self.scan.limit <= 0
-
-    @property
     def consistency(self) -> pb.Consistency.ValueType:
         """What the receipt says."""
         return pb.CONSISTENCY_SNAPSHOT if self.snapshot else pb.CONSISTENCY_LIVE
@@ -70,7 +71,7 @@ class StreamPlan:
 
 @dataclass(frozen=True, slots=True)
 class PagesPlan:
-    """What Paginate has to do; `page_limit` 0 means all pages."""
+    """The plan of a Paginate call; a `page_limit` of 0 means all pages."""
 
     scan: Scan
     position: Position
@@ -82,7 +83,7 @@ class PagesPlan:
 
 @dataclass(frozen=True, slots=True)
 class AgesPlan:
-    """What StreamAverageAge has to do."""
+    """The plan of a StreamAverageAge call."""
 
     scan: Scan
     position: Position
@@ -93,7 +94,7 @@ def check_stream_users(request: pb.StreamUsersRequest, *, users_max: int = USERS
     """Check a StreamUsersRequest.
 
     Args:
-        request: What came.
+        request: The request as received.
         users_max: The most users a message may be asked to hold.
 
     Raises:
@@ -189,6 +190,8 @@ def _stream_plan(
     bound_to = fingerprint(rpc, wanted, request.partition, request.limit, size, int(snapshot))
     position = decode_token("resume_token", request.resume_token, bound_to)
     left = request.limit - position.user_count if request.limit else None
+    if left is not None and left < 0:
+        raise invalid_token("resume_token", "counts more users than limit")
     return StreamPlan(
         Scan(_user_filter(wanted), position.after or after, up_to, left),
         position,

@@ -151,7 +151,7 @@ class _SQLiteWriter:
         with self._connection:
             before = self._connection.total_changes
             self._connection.executemany(
-                "INSERT INTO user_data VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", users
+                f"{_INSERT}(?, ?, ?, ?) ON CONFLICT DO NOTHING", users
             )
             return self._connection.total_changes - before
 

@@ -150,9 +150,7 @@ class _SQLiteWriter:
         """See `Writer.add`."""
         with self._connection:
             before = self._connection.total_changes
-            self._connection.executemany(
-                f"{_INSERT}(?, ?, ?, ?) ON CONFLICT DO NOTHING", users
-            )
+            self._connection.executemany(f"{_INSERT}(?, ?, ?, ?) ON CONFLICT DO NOTHING", users)
             return self._connection.total_changes - before
 
     def finish(self) -> None:

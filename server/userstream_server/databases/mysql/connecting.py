@@ -38,6 +38,7 @@ _NO_CONNECTION = 2003
 _LOST = 2013
 # Where the TLS library gave no reason, or an end too early: nothing is wrong with certificates or settings.
 _BROKE_OFF_WORDS = ("reason(0)", "unexpected eof", "eof occurred", "connection reset")
+_NO_LIMIT = 2**64 - 1
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -120,6 +121,8 @@ def _connect(options: MySQLOptions, host: str, port: int, *, writing: bool) -> A
     try:
         with connection.cursor() as cursor:
             _refuse_plaintext(cursor, url)
+            mariadb = "mariadb" in str(connection.server_info).lower()
+            _override_globals(cursor, mariadb=mariadb)
             if not writing:
                 _prepare_reading(cursor, options)
     except BaseException:
@@ -148,6 +151,23 @@ def _open(
         # Known, so that the driver's escaping of parameters is right whatever the server's default is.
         sql_mode="STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION",
         **tls,
+    )
+
+
+def _override_globals(cursor: Any, *, mariadb: bool) -> None:
+    """Set what a global setting of the database would otherwise change: a query's rows, or whether it may run."""
+    time_limit = "max_statement_time" if mariadb else "max_execution_time"
+    cursor.execute(
+        "SET SESSION"
+        # Cuts a SELECT without LIMIT short, and says nothing.
+        f" sql_select_limit = {_NO_LIMIT},"
+        # Lets a SELECT read more rows than max_join_size.
+        " sql_big_selects = 1,"
+        " sql_safe_updates = 0,"
+        # RELEASE would end the connection behind a snapshot or a batch of rows.
+        " completion_type = 0,"
+        # Each query brings its own time limit.
+        f" {time_limit} = 0"
     )
 
 

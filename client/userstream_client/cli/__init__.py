@@ -17,7 +17,7 @@ from userstream_client.cli import (
     partitions,
     stream,
 )
-from userstream_client.cli._problems import UsageProblem, advice
+from userstream_client.cli._problems import ExportProblem, UsageProblem, advice
 from userstream_client.errors import InvalidRequestError, UserStreamError
 
 __all__ = ["app", "main"]
@@ -68,6 +68,8 @@ def main() -> None:
         _fail(str(error), 2)
     except UsageProblem as error:
         _fail(f"userstream: {error}", 2)
+    except ExportProblem as error:
+        _fail(f"userstream: {error}", 1)
     except InvalidRequestError as error:
         _fail(f"userstream: {error.message}", 2)
     except UserStreamError as error:

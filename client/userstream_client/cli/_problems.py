@@ -10,7 +10,11 @@ from userstream_client.errors import (
     UserStreamError,
 )
 
-__all__ = ["UsageProblem", "advice"]
+__all__ = ["ExportProblem", "UsageProblem", "advice"]
+
+
+class ExportProblem(Exception):  # noqa: N818 - a state of the user's files, not a defect
+    """An export that cannot start, continue or be published safely; exit code 1."""
 
 
 class UsageProblem(Exception):  # noqa: N818 - it is the user's, not ours

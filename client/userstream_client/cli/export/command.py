@@ -17,9 +17,10 @@ from userstream_client._client import UserStreamClient
 from userstream_client.cli import _arguments as args
 from userstream_client.cli._output import note
 from userstream_client.cli._problems import UsageProblem
+from userstream_client.cli.export.lock import only_export_to
 from userstream_client.cli.export.parts import PartReader
 from userstream_client.cli.export.publish import COLUMNAR, check_columnar, finish
-from userstream_client.cli.export.state import ExportState, Part
+from userstream_client.cli.export.state import ExportState, Part, prove_parts
 from userstream_client.errors import InvalidRequestError, UserStreamError
 from userstream_client.models import Consistency, Partition, UserFilter
 
@@ -65,7 +66,10 @@ def export(
         "consistency": consistency.value,
         "partitions": partition_count,
     }
-    with args.open_client(target, timeout, no_resume=no_resume) as client:
+    with (
+        only_export_to(path),
+        args.open_client(target, timeout, no_resume=no_resume) as client,
+    ):
         state = _begin(client, path, options, where, resume=resume)
         reader = PartReader(
             client,
@@ -77,7 +81,7 @@ def export(
             style="ndjson" if style in COLUMNAR else style.value,
         )
         _read(reader)
-    finish(state, path, style)
+        finish(state, path, style)
     note(f"{reader.user_count} users, all accounted for, in {output}")
 
 
@@ -109,6 +113,7 @@ def _begin(
             raise UsageProblem(
                 "--resume: the broken export had other options; repeat them, or leave --resume out"
             )
+        prove_parts(saved, path)
         return saved
     if saved:
         saved.remove(path)

@@ -3,10 +3,11 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import BinaryIO
+from zlib import crc32
 
 from userstream_client._client import UserStreamClient
 from userstream_client._streams import BatchStream
@@ -57,6 +58,7 @@ class PartReader:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._estimates = dict.fromkeys((part.name for part in state.parts), 0)
+        self._crcs = {part.name: part.crc32 for part in state.parts}
         self._users = {part.name: part.checkpoint.user_count or 0 for part in state.parts}
 
     @property
@@ -102,7 +104,7 @@ class PartReader:
         path = self._output.with_name(part.name)
         with _opened_at(path, part.byte_offset) as file, self._stream(part) as chunks:
             if part.byte_offset == 0 and self._style == "csv" and part is self._state.parts[0]:
-                file.write(self._encode(USER_COLUMNS, [USER_COLUMNS]).encode())
+                self._write(part, file, [USER_COLUMNS])
             try:
                 self._copy(part, chunks, file)
             except OSError:
@@ -125,7 +127,7 @@ class PartReader:
     def _copy(self, part: Part, chunks: BatchStream, file: BinaryIO) -> None:
         due = time.monotonic() + _SAVE_SECONDS
         for users in chunks:
-            file.write(self._encode(USER_COLUMNS, users).encode())
+            self._write(part, file, users)
             self._users[part.name] += len(users)
             self._estimates[part.name] = chunks.progress.estimated_users if chunks.progress else 0
             if self._stopping.is_set():
@@ -134,12 +136,18 @@ class PartReader:
                 self._save(part, chunks, file)
                 due = time.monotonic() + _SAVE_SECONDS
 
+    def _write(self, part: Part, file: BinaryIO, rows: Sequence[Sequence[object]]) -> None:
+        text = self._encode(USER_COLUMNS, rows).encode()
+        file.write(text)
+        self._crcs[part.name] = crc32(text, self._crcs[part.name])
+
     def _save(self, part: Part, chunks: BatchStream, file: BinaryIO) -> None:
         """Put the rows on disk first, then the word that they are there."""
         file.flush()
         os.fsync(file.fileno())
         with self._lock:
             part.byte_offset = file.tell()
+            part.crc32 = self._crcs[part.name]
             part.checkpoint = chunks.checkpoint
             part.done = chunks.receipt is not None
             self._state.save(self._output)

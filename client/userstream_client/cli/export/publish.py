@@ -11,7 +11,7 @@ from typing import Any
 
 from userstream_client.cli._output import USER_COLUMNS
 from userstream_client.cli._problems import UsageProblem
-from userstream_client.cli.export.state import ExportState, fsync_folder
+from userstream_client.cli.export.state import ExportState, fsync_folder, prove_parts
 
 __all__ = ["COLUMNAR", "check_columnar", "finish"]
 
@@ -35,8 +35,10 @@ def finish(state: ExportState, output: Path, style: str) -> None:
     """Make the output of the parts, and remove them.
 
     Raises:
+        ExportProblem: A part is not as it was written; nothing is published.
         OSError: It could not be written; the old output is as it was.
     """
+    prove_parts(state, output)
     paths = [output.with_name(part.name) for part in state.parts]
     if style in COLUMNAR:
         whole = output.with_name(f".{output.name}.tmp")

@@ -5,12 +5,15 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+from userstream_client.cli._problems import ExportProblem
 from userstream_client.models import Checkpoint
 
-__all__ = ["ExportState", "Part", "fsync_folder"]
+__all__ = ["ExportState", "Part", "fsync_folder", "prove_parts"]
 
-_VERSION = 1
+_VERSION = 2
+_READ_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -20,7 +23,8 @@ class Part:
     Attributes:
         name: The file, beside the output.
         partition: The key range; empty for the whole table.
-        byte_offset: How much of the file is safe; what lies behind is written again.
+        byte_offset: How much of the file is safe, in bytes; anything after it is written again.
+        crc32: CRC-32 of those bytes.
         checkpoint: Where to read on.
         done: Whether its receipt came and agreed.
     """
@@ -28,6 +32,7 @@ class Part:
     name: str
     partition: str = ""
     byte_offset: int = 0
+    crc32: int = 0
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     done: bool = False
 
@@ -83,6 +88,35 @@ class ExportState:
         """Remove the state and the parts' files, those that are left."""
         for name in [part.name for part in self.parts] + [self.path_for(output).name]:
             output.with_name(name).unlink(missing_ok=True)
+
+
+def prove_parts(state: ExportState, output: Path) -> None:
+    """Check that every part still holds the safe bytes that the state says it does.
+
+    Raises:
+        ExportProblem: A part is missing, shortened or changed.
+    """
+    for part in state.parts:
+        problem = _problem_of(output.with_name(part.name), part) if part.byte_offset else ""
+        if problem:
+            raise ExportProblem(
+                f"{part.name} {problem} since it was written, so this export to {output} cannot continue;"
+                " repeat the command without --resume to start again. Nothing was published"
+            )
+
+
+def _problem_of(path: Path, part: Part) -> str:
+    try:
+        with path.open("rb") as file:
+            left, crc = part.byte_offset, 0
+            while left and (piece := file.read(min(left, _READ_BYTES))):
+                left -= len(piece)
+                crc = crc32(piece, crc)
+    except FileNotFoundError:
+        return "was removed"
+    if left:
+        return "was shortened"
+    return "" if crc == part.crc32 else "was changed"
 
 
 def fsync_folder(folder: Path) -> None:

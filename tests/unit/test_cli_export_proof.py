@@ -1,0 +1,94 @@
+"""What is on disk is proved before an export continues and before it is published."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from userstream_testing.command import COMMAND, Ran, clean_environment, run
+from userstream_testing.scripted_server import Fail, Hang, ScriptedServer, made_users, scan_script
+from userstream_testing.waiting import until
+
+USERS = made_users(9)
+AWAY = Fail(grpc.StatusCode.UNAVAILABLE, "The database is away.", reason="DATABASE_AWAY")
+PART = ".users.out.part-0"
+
+
+def export(server: ScriptedServer, folder: Path, *options: str) -> Ran:
+    return run("export", "--output", "users.out", "--target", server.target, *options, cwd=folder)
+
+
+def shorten(part: Path) -> None:
+    part.write_bytes(part.read_bytes()[:-5])
+
+
+def empty(part: Path) -> None:
+    part.write_bytes(b"")
+
+
+def change(part: Path) -> None:
+    whole = bytearray(part.read_bytes())
+    whole[10] ^= 1
+    part.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [(shorten, "shortened"), (empty, "shortened"), (change, "changed"), (Path.unlink, "removed")],
+)
+def test_a_spoiled_part_is_refused(
+    spoil: Callable[[Path], None], word: str, tmp_path: Path
+) -> None:
+    """Holes are not filled and edits not published; the message says what to do."""
+    with ScriptedServer(scan_script(USERS, AWAY, messages=2), scan_script(USERS)) as server:
+        export(server, tmp_path, "--no-resume")
+        spoil(tmp_path / PART)
+        second = export(server, tmp_path, "--resume")
+
+    assert (1, "", 1) == (second.code, second.out, len(second.err.splitlines()))
+    assert f"{PART} was {word}" in second.err
+    assert "without --resume" in second.err
+    assert not (tmp_path / "users.out").exists()
+
+
+def test_starting_again_after_a_refusal(tmp_path: Path) -> None:
+    """What the message advises works."""
+    script = scan_script(USERS, AWAY, messages=2)
+    with ScriptedServer(script, scan_script(USERS)) as server:
+        export(server, tmp_path, "--no-resume")
+        empty(tmp_path / PART)
+        export(server, tmp_path, "--resume")
+        third = export(server, tmp_path)
+
+    assert 0 == third.code
+    assert 10 == len((tmp_path / "users.out").read_text("utf-8").splitlines())
+    assert ["users.out"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_one_export_at_a_time(tmp_path: Path) -> None:
+    """The second says who holds the output and touches nothing; the lock dies with its process."""
+    hanging = scan_script(USERS, Hang(), messages=2)
+    with ScriptedServer(hanging, scan_script(USERS)) as server:
+        command = [*COMMAND, "export", "--output", "users.out", "--target", server.target]
+        first = subprocess.Popen(
+            command, cwd=tmp_path, env=clean_environment(), stderr=subprocess.DEVNULL
+        )
+        try:
+            until((tmp_path / PART).exists)
+            before = (tmp_path / PART).stat().st_ino
+            second = export(server, tmp_path)
+
+            assert (1, 1) == (second.code, len(second.err.splitlines()))
+            assert f"process {first.pid} is exporting" in second.err
+            assert before == (tmp_path / PART).stat().st_ino
+        finally:
+            os.kill(first.pid, signal.SIGKILL)
+            first.wait()
+        third = export(server, tmp_path)
+
+    assert 0 == third.code
+    assert 10 == len((tmp_path / "users.out").read_text("utf-8").splitlines())
+    assert ["users.out"] == [path.name for path in tmp_path.iterdir()]

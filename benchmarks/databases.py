@@ -78,7 +78,6 @@ class MySQL:
     """
 
     def __init__(self, url: str) -> None:
-        """See the class."""
         self._url = DatabaseUrl.parse(url)
         self.process: Measured | None = process_listening_on(self._url.hosts[0][1])
 

@@ -68,7 +68,6 @@ class Client:
     """
 
     def __init__(self, programs: GoPrograms | None) -> None:
-        """See the class."""
         self._command: tuple[str, ...] = (
             (str(programs.client),)
             if programs

@@ -18,7 +18,6 @@ class OtherLoad:
     """
 
     def __init__(self, database: Measured | None) -> None:
-        """See the class."""
         self._contest = [Measured(os.getpid())]
         if database is not None and not database.is_child:
             self._contest.append(database)

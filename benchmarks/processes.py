@@ -21,7 +21,6 @@ class Measured:
     """
 
     def __init__(self, pid: int) -> None:
-        """See the class."""
         self._process = psutil.Process(pid)
 
     @property

@@ -31,7 +31,6 @@ class PlainService(user_service_pb2_grpc.UserServiceServicer):
     """
 
     def __init__(self, url: DatabaseUrl) -> None:
-        """See the class."""
         self._url = url
 
     def StreamUsers(  # noqa: N802 - the proto's name

@@ -69,7 +69,7 @@ class UserStreamClient:
         attempt_timeout_seconds: float | None = None,
         resume: ResumePolicy | None = DEFAULT_RESUME,
     ) -> None:
-        """See the class. Connects at the first call."""
+        """Prepare the channel; it connects at the first call."""
         self._connection = connection_from(
             target,
             tls=tls,

@@ -105,7 +105,6 @@ class Attempts:
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """See the class."""
         self._policy = policy
         self._clock = clock
         self._jitter = jitter

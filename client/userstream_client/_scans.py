@@ -102,7 +102,6 @@ class UserScan:
     """
 
     def __init__(self, request: ScanRequest, start: Checkpoint, consistency: Consistency) -> None:
-        """See the class."""
         self.verifier = Verifier(start, limit=max(request.limit, 0), consistency=consistency)
         self.handed_out = start
         request.consistency = messages.consistency_to(consistency)

@@ -16,7 +16,7 @@ __all__ = ["Verifier"]
 
 
 class Verifier:
-    """The account of one scan across all its attempts.
+    """Verifies one scan across all its attempts.
 
     Args:
         start: Where the scan begins.
@@ -32,7 +32,6 @@ class Verifier:
     def __init__(
         self, start: Checkpoint, *, limit: int = 0, consistency: Consistency = Consistency.LIVE
     ) -> None:
-        """See the class."""
         self.progress: Progress | None = None
         self.receipt: Receipt | None = None
         self._limit = limit

@@ -25,7 +25,6 @@ class Watch:
     __slots__ = ("call", "fired", "waiting_since")
 
     def __init__(self, call: _Cancellable) -> None:
-        """See the class."""
         self.call = call
         self.waiting_since: float | None = None
         self.fired = False
@@ -39,7 +38,6 @@ class Watchdog:
     """
 
     def __init__(self, limit_seconds: float) -> None:
-        """See the class."""
         self.limit_seconds = limit_seconds
         self._changed = threading.Condition()
         self._watches: set[Watch] = set()

@@ -83,7 +83,7 @@ class PermissionDeniedError(UserStreamError):
 
 
 class PreconditionFailedError(UserStreamError):
-    """Somebody has to mend the server's database or settings first."""
+    """Operator action required: the server's database or settings are wrong."""
 
 
 class OverloadedError(UserStreamError):

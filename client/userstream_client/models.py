@@ -80,7 +80,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The server's account of a whole scan, already held against what arrived.
+    """The server's proof of a whole scan, already compared with what arrived.
 
     Attributes:
         user_count: Users sent, from the very start of the scan and across reconnects.
@@ -187,7 +187,7 @@ class AverageAgeProgress(AverageAge):
 
     Attributes:
         progress: How far the scan is.
-        resume_token: Goes on from here.
+        resume_token: Resumes from here.
         final: Whether these figures cover every matching user.
     """
 

@@ -116,7 +116,7 @@ def _reload(server: UserStreamServer, given: dict[str, object]) -> None:
 
 
 def _refuse_wrong_database(database: Database) -> None:
-    """End the start when somebody has to mend something; a database that is merely away may come back."""
+    """End the start when operator action is required; a database that is only unreachable may come back."""
     try:
         database.check()
     except UnavailableError:

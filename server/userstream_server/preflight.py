@@ -1,4 +1,4 @@
-"""`userstream-server --check`: one line for each thing an operator may have to mend."""
+"""`userstream-server --check`: one line for each thing an operator may have to fix."""
 
 import stat
 from collections.abc import Iterator

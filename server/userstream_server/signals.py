@@ -20,7 +20,6 @@ class Signals:
     """
 
     def __init__(self, *, stop_with_stdin: bool) -> None:
-        """See the class."""
         # Held back in every thread and asked for one by one. A handler would wait until the main thread wakes,
         # which it does not where the system hands the signal to another thread.
         signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)

@@ -21,7 +21,7 @@ _log = structlog.get_logger()
 _RESTART_SECONDS = 1.0
 """The shortest life that is restarted at once; one that dies sooner waits, so that a broken set-up does not spin."""
 _CANNOT_START = (1, 2)
-"""What a worker ends with that somebody has to mend something for (docs/operations.md, exit codes)."""
+"""A worker's exit code when operator action is required (docs/operations.md, exit codes)."""
 _START_SECONDS = 60.0
 """Longer than any start; what a worker ends with later may be no more than bad luck."""
 

@@ -130,7 +130,7 @@ def test_a_wrong_password(mysql_database: str, tmp_path: Path) -> None:
     done = run(tmp_path, "--rows", "5", "--database-url", url)
 
     assert done.returncode == 1
-    assert b"Mend the user, password" in done.stderr
+    assert b"Fix the user, password" in done.stderr
     assert done.stderr.count(b"\n") == 1
     assert b"-not" not in done.stderr
 

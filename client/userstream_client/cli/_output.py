@@ -30,7 +30,7 @@ class Output:
     """
 
     def __init__(self, style: Format, columns: Sequence[str]) -> None:
-        """See the class; nothing is printed yet, as the call may still fail."""
+        """Print nothing yet: the call may still fail."""
         self._columns = columns
         self._encode = encoder_for(style)
         self._table = _TerminalTable(columns) if _pretty(style) else None

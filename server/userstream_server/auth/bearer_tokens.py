@@ -22,7 +22,6 @@ class AuthTokens:
     """
 
     def __init__(self, path: Path) -> None:
-        """See the class."""
         self._path = path
         self._lock = threading.Lock()
         self._digests: tuple[bytes, ...] = ()

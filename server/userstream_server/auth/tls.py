@@ -26,7 +26,7 @@ class Certificates:
     """
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
-        """See the class; nothing is read yet."""
+        """Keep the paths; nothing is read yet."""
         self._cert, self._key, self._client_ca = cert, key, client_ca
         self._seen: tuple[tuple[int, int], ...] = ()
 

@@ -81,7 +81,7 @@ class Database(Protocol):
 
         Raises:
             UnavailableError: The database does not answer.
-            PreconditionError: Credentials, table or its shape are wrong; the message says how to mend it.
+            PreconditionError: Credentials, table or its shape are wrong; the message says how to fix it.
         """
 
     def ping(self) -> None:

@@ -68,7 +68,6 @@ class Pool(Generic[C]):
     """
 
     def __init__(self, connect: Callable[[], C], *, size: int, wait_seconds: float) -> None:
-        """See the class."""
         self._pool = QueuePool(
             connect,  # type: ignore[arg-type]  # ours has what the pool uses: close()
             pool_size=size,

@@ -159,7 +159,7 @@ class SQLiteDatabase:
         query_timeout_seconds: float = 300.0,
         snapshot_views: int = 4,
     ) -> None:
-        """See the class; nothing is opened yet."""
+        """Prepare the pool; nothing is opened yet."""
         self._path = path
         self._query_timeout_seconds = query_timeout_seconds
         self.pool = Pool(lambda: _Connection(path), size=pool_size, wait_seconds=pool_wait_seconds)

@@ -1,4 +1,4 @@
-"""Does the table have the shape the service relies on? One line says what is wrong and how to mend it."""
+"""Check that the table has the shape the service relies on; one line says what is wrong and how to fix it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def check_shape(columns: Iterable[Column]) -> None:
     """Check the columns of `user_data`.
 
     Raises:
-        PreconditionError: The table is missing or of another shape; the message says how to mend it.
+        PreconditionError: The table is missing or of another shape; the message says how to fix it.
     """
     found = {column.name: column for column in columns}
     if not found:

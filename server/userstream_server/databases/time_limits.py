@@ -19,7 +19,6 @@ class CallLimits:
     """
 
     def __init__(self, deadline_seconds: float | None, query_timeout_seconds: float) -> None:
-        """See the class."""
         self._deadline_at = None if deadline_seconds is None else monotonic() + deadline_seconds
         self._query_timeout_seconds = query_timeout_seconds
         self._cancelled = threading.Event()
@@ -56,7 +55,6 @@ class Tally:
     """A number that several threads count up."""
 
     def __init__(self) -> None:
-        """See the class."""
         self._lock = threading.Lock()
         self.count = 0
 
@@ -74,7 +72,6 @@ class SnapshotViews:
     """
 
     def __init__(self, most: int) -> None:
-        """See the class."""
         self._free = threading.BoundedSemaphore(most)
 
     @contextmanager

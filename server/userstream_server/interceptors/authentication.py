@@ -21,7 +21,6 @@ class AuthInterceptor(SurroundingInterceptor):
     """
 
     def __init__(self, tokens: AuthTokens) -> None:
-        """See the class."""
         self._tokens = tokens
 
     @contextmanager

@@ -27,7 +27,6 @@ class LimitInterceptor(SurroundingInterceptor):
     def __init__(
         self, streams_max: int, *, per_caller_max: int, waiting_max: int, wait_seconds: float
     ) -> None:
-        """See the class."""
         self._free = threading.BoundedSemaphore(streams_max)
         self._waiting = threading.BoundedSemaphore(waiting_max)
         self._wait_seconds = wait_seconds

@@ -22,7 +22,6 @@ class MetadataInterceptor(SurroundingInterceptor):
     """
 
     def __init__(self, max_bytes: int) -> None:
-        """See the class."""
         self._max_bytes = max_bytes
 
     @contextmanager

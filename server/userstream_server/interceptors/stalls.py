@@ -72,7 +72,7 @@ class StallInterceptor(SurroundingInterceptor):
     """
 
     def __init__(self, send_timeout_seconds: float, request_timeout_seconds: float) -> None:
-        """See the class; starts its thread."""
+        """Start the watching thread."""
         self._send_seconds = send_timeout_seconds
         self._request_seconds = request_timeout_seconds
         self._lock = threading.Lock()

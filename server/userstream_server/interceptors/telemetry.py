@@ -42,7 +42,6 @@ class TelemetryInterceptor(SurroundingInterceptor):
     def __init__(
         self, calls: RunningCalls, metrics: Metrics, grpc_metrics: GrpcMetrics, tracer: Tracer
     ) -> None:
-        """See the class."""
         self._calls = calls
         self._grpc_metrics = grpc_metrics
         self._metrics = metrics

@@ -32,7 +32,7 @@ class HealthMonitor:
     """
 
     def __init__(self, database: Database, *, poll_seconds: float) -> None:
-        """See the class; begins as NOT_SERVING."""
+        """Begin as NOT_SERVING."""
         self._database = database
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()

@@ -24,7 +24,6 @@ class RunningCalls:
     """The stats of running calls, and the sums of those that have ended."""
 
     def __init__(self) -> None:
-        """See the class."""
         self._lock = threading.Lock()
         self._running: set[CallStats] = set()
         # From the first scrape on, so that a rate can be taken of the first call.

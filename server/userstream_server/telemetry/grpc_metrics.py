@@ -20,7 +20,6 @@ class GrpcMetrics:
     """
 
     def __init__(self, meter: Meter) -> None:
-        """See the class."""
         self._started = meter.create_counter(
             "grpc.server.call.started", "{call}", "Calls begun, by method."
         )

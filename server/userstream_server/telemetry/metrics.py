@@ -53,7 +53,6 @@ class Metrics:
     """
 
     def __init__(self, meter: Meter, calls: RunningCalls) -> None:
-        """See the class."""
         self._meter = meter
         self.query_seconds = meter.create_histogram(
             "userstream.query.duration",
@@ -104,12 +103,14 @@ class Metrics:
         """Tell of a server's health and its stalled calls."""
         self._gauge("serving", _one(lambda: int(health.serving)), "1 while health says SERVING.")
         self._gauge(
-            "calls.stalled", _one(lambda: stalls.stalled), "Calls whose consumer takes nothing."
+            "calls.stalled",
+            _one(lambda: stalls.stalled),
+            "Calls whose consumer has stopped reading.",
         )
         self._counter(
             "stalls.cancelled",
             _one(lambda: stalls.cancelled),
-            "Calls cancelled because their consumer took nothing for too long.",
+            "Calls cancelled because their consumer did not read for too long.",
         )
 
     def _gauge(self, name: str, read: Callback, description: str) -> None:

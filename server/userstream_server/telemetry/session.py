@@ -39,7 +39,6 @@ class ObservedSession:
         tracer: Tracer,
         engine: str,
     ) -> None:
-        """See the class."""
         self._session = session
         self._stats = stats
         self._seconds = seconds

@@ -39,7 +39,6 @@ class Telemetry:
     def __init__(
         self, settings: ServerSettings, database: Database, stack: ExitStack, *, worker: int | None
     ) -> None:
-        """See the class."""
         self.metrics_port: int | None = None
         provider: MeterProvider = NoOpMeterProvider()
         if settings.metrics_listen:

@@ -46,7 +46,6 @@ class PartReader:
         limit: int,
         style: str,
     ) -> None:
-        """See the class."""
         self._client = client
         self._state = state
         self._output = output

@@ -45,7 +45,7 @@ class MySQLConnection:
     """
 
     def __init__(self, options: MySQLOptions, addresses: tuple[Address, ...]) -> None:
-        """See the class; connects."""
+        """Connect."""
         self._raw, self.address = connect_any(options, addresses)
         self._pure = options.use_pure
         self.thread_id = int(self._raw.connection_id)

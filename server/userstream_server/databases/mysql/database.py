@@ -130,7 +130,7 @@ class MySQLDatabase:
         pool_wait_seconds: float = 5.0,
         snapshot_views: int = 4,
     ) -> None:
-        """See the class; nothing connects yet."""
+        """Prepare the pool; nothing connects yet."""
         self.options = options
         self._addresses: tuple[Address, ...] = tuple(options.url.hosts)
         self.pool = Pool(self._connect, size=pool_size, wait_seconds=pool_wait_seconds)

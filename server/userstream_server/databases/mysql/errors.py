@@ -19,7 +19,7 @@ __all__ = ["translate"]
 
 _NO_NUMBER = -1
 """What the driver gives where it noticed by itself that its connection is gone."""
-_GONE = "The database connection was lost. Try again; a stream goes on from its last resume_token."
+_GONE = "The database connection was lost. Retry; a stream resumes from its last resume_token."
 
 
 def _unavailable() -> UserStreamError:
@@ -29,7 +29,7 @@ def _unavailable() -> UserStreamError:
 def _killed() -> UserStreamError:
     return UnavailableError(
         "QUERY_KILLED",
-        "The database ended the query. Try again; a stream goes on from its last resume_token.",
+        "The database ended the query. Retry; a stream resumes from its last resume_token.",
     )
 
 
@@ -56,7 +56,7 @@ def _time_limit() -> UserStreamError:
 def _credentials() -> UserStreamError:
     return PreconditionError(
         "DATABASE_CREDENTIALS",
-        "The database refuses the server's user. Mend the user, password, grants or TLS in"
+        "The database refuses the server's user. Fix the user, password, grants or TLS in"
         " USERSTREAM_DATABASE_URL or in the database.",
     )
 

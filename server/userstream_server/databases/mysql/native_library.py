@@ -55,7 +55,6 @@ class RowFetcher:
     """
 
     def __init__(self, library: ctypes.CDLL, fetch_row: int, fetch_lengths: int) -> None:
-        """See the class."""
         self._library = library
         self._functions = fetch_row, fetch_lengths
         self._out = _Encoded()

@@ -163,7 +163,7 @@ long userstream_count(fetch_row_function fetch_row, fetch_lengths_function fetch
     return rows;
 }
 
-/* Let go of the buffers. */
+/* Release the buffers. */
 void userstream_free(struct encoded *out) {
     free(out->users.bytes);
     free(out->user_ids.bytes);

@@ -50,7 +50,6 @@ class NativeReader:
     def __init__(
         self, library: ctypes.CDLL, client: ctypes.CDLL, owner: object, session: int
     ) -> None:
-        """See the class."""
         self._client = client
         self._owner = owner  # the address is valid for as long as this lives
         self._session = session
@@ -96,7 +95,7 @@ class NativeReader:
             yield ages
 
     def close(self) -> None:
-        """Let go of the result and of all memory; rows not yet read are read here.
+        """Release the result and all memory. Rows not read yet are read here.
 
         To be called before the connection itself is closed.
         """

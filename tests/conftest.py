@@ -17,10 +17,26 @@ from userstream_testing.mysql_server import PrivateServer
 from userstream_testing.reader import reader_of
 from userstream_testing.server_process import ServerProcess
 
-ENGINES = ("sqlite", "mysql")
+FAST = bool(os.environ.get("USERSTREAM_TEST_FAST"))
+"""Set by scripts/test --fast: no MySQL, and none of the tests marked slow."""
+ENGINES = ("sqlite",) if FAST else ("sqlite", "mysql")
+_NEED_MYSQL = {"mysql_url", "mysql_database", "reader_url"}
 
 # Started in the background of a shell, all processes ignore Ctrl-C, and those that tests start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --fast, leave out what needs MySQL or is marked slow; pytest says how many that are."""
+    if not FAST:
+        return
+    left_out = [
+        item
+        for item in items
+        if _NEED_MYSQL & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("slow")
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(scope="session")

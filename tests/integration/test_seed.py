@@ -170,6 +170,7 @@ def test_made_up_users(database_url: str, key_kind: KeyKind) -> None:
     assert sorted(synthetic_users(3000, key_kind=key_kind)) == stored(database_url)
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """Seeding 200,000 users from a file needs little more memory than seeding 2,000."""
     peaks = []

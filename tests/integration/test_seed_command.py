@@ -12,6 +12,8 @@ import pytest
 from userstream_testing.admin import execute
 from userstream_testing.repository import ROOT
 
+pytestmark = pytest.mark.slow  # starts a process per test
+
 SCRIPT = str(ROOT / "scripts" / "seed.py")
 COMMAND = [sys.executable, SCRIPT]
 

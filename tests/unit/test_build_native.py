@@ -13,6 +13,8 @@ import pytest
 from userstream_server.databases.mysql.native_library import load_library
 from userstream_testing.repository import ROOT
 
+pytestmark = pytest.mark.slow  # compiles and builds packages
+
 COMPILER = shutil.which(os.environ.get("CC", "cc"))
 SOURCE = ROOT / "server/userstream_server/databases/mysql/native_rows.c"
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no compiler here")

@@ -23,6 +23,8 @@ from userstream_testing.scripted_server import (
     scan_script,
 )
 
+pytestmark = pytest.mark.slow  # starts a process per test
+
 USERS = made_users(9)
 USERS[3].name = 'a "name",\nof two\rlines\0'
 AWAY = Fail(grpc.StatusCode.UNAVAILABLE, "The database is away.", reason="DATABASE_AWAY")

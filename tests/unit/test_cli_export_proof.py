@@ -12,6 +12,8 @@ from userstream_testing.command import COMMAND, Ran, clean_environment, run
 from userstream_testing.scripted_server import Fail, Hang, ScriptedServer, made_users, scan_script
 from userstream_testing.waiting import until
 
+pytestmark = pytest.mark.slow  # starts a process per test
+
 USERS = made_users(9)
 AWAY = Fail(grpc.StatusCode.UNAVAILABLE, "The database is away.", reason="DATABASE_AWAY")
 PART = ".users.out.part-0"

@@ -18,6 +18,8 @@ from userstream_testing.scripted_server import (
     scan_script,
 )
 
+pytestmark = pytest.mark.slow  # starts a process per test
+
 USERS = made_users(5)
 AWAY = Fail(grpc.StatusCode.UNAVAILABLE, "The database is away.", reason="DATABASE_AWAY")
 

@@ -19,6 +19,8 @@ from userstream_testing.scripted_server import (
     scan_script,
 )
 
+pytestmark = pytest.mark.slow  # starts a process per test
+
 USERS = made_users(5)
 AWKWARD = [
     'Ann "Quote", O\'Neil',

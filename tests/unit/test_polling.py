@@ -7,6 +7,8 @@ import sys
 import pytest
 from userstream_server.grpc_internals import GRPC_EXPERIMENTS
 
+pytestmark = pytest.mark.slow  # starts a process per test
+
 _PROGRAM = """
 import os, sys
 

@@ -29,7 +29,7 @@ def test_a_call_without_a_request(reader_url: str, tmp_path: Path) -> None:
         stub_for(server.target) as stub,
     ):
         streams = {raw.open_call("StreamUsers") for _ in range(4)}
-        frames = raw.frames(1.5)
+        frames = raw.frames(4)  # a busy machine starts the four calls late
         ended = {f.stream for f in frames if f.kind == RST_STREAM}
         answer = stub.AverageAge(pb.AverageAgeRequest(), timeout=10)
         calls = server.events("call_without_request_cancelled")

@@ -75,6 +75,7 @@ def kill_while_writing(folder: Path, target: str, *options: str) -> int:
         deadline = time.monotonic() + 60
         while not state.exists() or '"byte_offset": 0' in state.read_text("utf-8"):
             assert time.monotonic() < deadline
+            assert process.poll() is None, "the export ended before it could be killed"
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
@@ -104,7 +105,8 @@ def test_a_killed_export_goes_on_at_another_server(
     for _ in range(rounds):
         before = len(other.events("call"))
         with FaultProxy(one.port) as slow, FaultProxy(other.port) as breaking:
-            slow.plans.append(Plan(latency_seconds=0.05, slice_bytes=800))
+            # For every connection: a client that connects again must not finish before it is killed.
+            slow.plans.extend(Plan(latency_seconds=0.05, slice_bytes=800) for _ in range(20))
             saved = kill_while_writing(tmp_path, slow.target, *options)
             breaking.plans.extend(Plan(cut_after=after) for after in (3_000, 90, 9_000))
             with faults.round("3 SIGKILL of an export, --resume at another server"):

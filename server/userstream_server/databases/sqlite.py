@@ -3,7 +3,7 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -165,17 +165,12 @@ class SQLiteDatabase:
         self.pool = Pool(lambda: _Connection(path), size=pool_size, wait_seconds=pool_wait_seconds)
         self._views = SnapshotViews(snapshot_views)
 
-    @contextmanager
     def session(
         self, *, deadline_seconds: float | None = None, snapshot: bool = False
-    ) -> Iterator[_Session]:
-        """See `database.Database.session`."""
-        session = _Session(self.pool, CallLimits(deadline_seconds, self._query_timeout_seconds))
-        with ExitStack() as stack:
-            if snapshot:
-                stack.enter_context(self._views.one())
-                stack.enter_context(session.snapshot())
-            yield session
+    ) -> AbstractContextManager[_Session]:
+        """Open a session; see `database.Database.session`."""
+        limits = CallLimits(deadline_seconds, self._query_timeout_seconds)
+        return self._views.opened(_Session(self.pool, limits), snapshot=snapshot)
 
     def check(self) -> DatabaseFound:
         """See `database.Database.check`."""

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from time import monotonic
+from typing import Protocol, TypeVar
 
 from userstream_server.errors import CallCancelledError, DeadlineError, OverloadedError
 
@@ -64,6 +65,13 @@ class Tally:
             self.count += 1
 
 
+class _CanHoldAView(Protocol):
+    def snapshot(self) -> AbstractContextManager[None]: ...
+
+
+SessionT = TypeVar("SessionT", bound=_CanHoldAView)
+
+
 class SnapshotViews:
     """How many snapshots may be open at once; each holds a connection and old versions of rows.
 
@@ -73,6 +81,19 @@ class SnapshotViews:
 
     def __init__(self, most: int) -> None:
         self._free = threading.BoundedSemaphore(most)
+
+    @contextmanager
+    def opened(self, session: SessionT, *, snapshot: bool) -> Iterator[SessionT]:
+        """Yield a session for the block, with one read view throughout if `snapshot` asks for it.
+
+        Raises:
+            OverloadedError: The limit of snapshots is reached.
+        """
+        with ExitStack() as stack:
+            if snapshot:
+                stack.enter_context(self.one())
+                stack.enter_context(session.snapshot())
+            yield session
 
     @contextmanager
     def one(self) -> Iterator[None]:

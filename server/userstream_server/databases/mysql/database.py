@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 from userstream_server.databases.database import DatabaseFound, Driver
@@ -149,18 +149,12 @@ class MySQLDatabase:
         """See `database.Database.queries_killed`."""
         return self._kills.count
 
-    @contextmanager
     def session(
         self, *, deadline_seconds: float | None = None, snapshot: bool = False
-    ) -> Iterator[_Session]:
-        """See `database.Database.session`."""
+    ) -> AbstractContextManager[_Session]:
+        """Open a session; see `database.Database.session`."""
         limits = CallLimits(deadline_seconds, self.options.query_timeout_seconds)
-        session = _Session(self, limits)
-        with ExitStack() as stack:
-            if snapshot:
-                stack.enter_context(self._views.one())
-                stack.enter_context(session.snapshot())
-            yield session
+        return self._views.opened(_Session(self, limits), snapshot=snapshot)
 
     def check(self) -> DatabaseFound:
         """See `database.Database.check`."""

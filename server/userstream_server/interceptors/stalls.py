@@ -110,6 +110,8 @@ class StallInterceptor(SurroundingInterceptor):
                 if wait.over:
                     raise error from None
                 raise
+            if wait.over:  # gRPC may also say it by ending the requests, as if there were none
+                raise error
 
     def close(self) -> None:
         """Stop watching."""

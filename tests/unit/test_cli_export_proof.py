@@ -3,13 +3,22 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+from userstream.v1 import user_service_pb2 as pb
 from userstream_testing.command import COMMAND, Ran, clean_environment, run
-from userstream_testing.scripted_server import Fail, Hang, ScriptedServer, made_users, scan_script
+from userstream_testing.scripted_server import (
+    Fail,
+    Hang,
+    ScriptedServer,
+    Step,
+    made_users,
+    scan_script,
+)
 from userstream_testing.waiting import until
 
 pytestmark = pytest.mark.slow  # starts a process per test
@@ -54,6 +63,55 @@ def test_a_spoiled_part_is_refused(
     assert f"{PART} was {word}" in second.err
     assert "without --resume" in second.err
     assert not (tmp_path / "users.out").exists()
+
+
+@pytest.mark.parametrize("style", ["csv", "ndjson", "parquet", "arrow"])
+def test_what_was_added_to_a_finished_part_is_not_published(style: str, tmp_path: Path) -> None:
+    """A part that needs no more rows is cut to its safe bytes too, whether it is the first or another."""
+    low_and_high = pb.PartitionUsersResponse()
+    low_and_high.partitions.add(partition="low", estimated_users=5)
+    low_and_high.partitions.add(partition="high", estimated_users=4)
+
+    def serve(request: Any) -> Sequence[Step]:
+        return scan_script(USERS[:5] if request.partition == "low" else USERS[5:])(request)
+
+    def broken(request: Any) -> Sequence[Step]:
+        return serve(request) if request.partition == done else [AWAY]
+
+    options = ("--partitions", "2", "--format", style, "--no-resume")
+    for number, done in enumerate(("low", "high")):
+        (folder := tmp_path / done).mkdir()
+        (whole := tmp_path / f"{done}-whole").mkdir()
+        with ScriptedServer([low_and_high], broken, broken, serve, serve) as server:
+            export(server, folder, *options)
+            part = folder / f".users.out.part-{number}"
+            # A whole line more, which is well-formed in every format.
+            with part.open("ab") as file:
+                file.write(part.read_bytes().splitlines(keepends=True)[-1])
+            second = export(server, folder, *options, "--resume")
+        with ScriptedServer([low_and_high], serve, serve) as server:
+            export(server, whole, *options)
+
+        assert 0 == second.code
+        assert (whole / "users.out").read_bytes() == (folder / "users.out").read_bytes()
+
+
+@pytest.mark.parametrize("text", ["{", '{"version": 1, "options": {}, "parts": []}'])
+def test_a_state_that_cannot_be_read_is_refused(text: str, tmp_path: Path) -> None:
+    """--resume never begins again without a word; without it, the export starts afresh."""
+    with ScriptedServer(scan_script(USERS, AWAY, messages=2), scan_script(USERS)) as server:
+        export(server, tmp_path, "--no-resume")
+        (tmp_path / ".users.out.export.json").write_text(text)
+        second = export(server, tmp_path, "--resume")
+
+        assert (1, 1) == (second.code, len(second.err.splitlines()))
+        assert "without --resume" in second.err
+        assert not (tmp_path / "users.out").exists()
+
+        third = export(server, tmp_path)
+
+    assert 0 == third.code
+    assert ["users.out"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_starting_again_after_a_refusal(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from userstream_client._client import UserStreamClient
 from userstream_client.cli import _arguments as args
 from userstream_client.cli._output import note
-from userstream_client.cli._problems import UsageProblem
+from userstream_client.cli._problems import ExportProblem, UsageProblem
 from userstream_client.cli.export.lock import only_export_to
 from userstream_client.cli.export.parts import PartReader
 from userstream_client.cli.export.publish import COLUMNAR, check_columnar, finish
@@ -107,7 +107,7 @@ def _begin(
     resume: bool,
 ) -> ExportState:
     """Return the saved state, or that of a new export."""
-    saved = ExportState.load(path)
+    saved = ExportState.load(path) if resume else _last_state(path)
     if resume and saved:
         if saved.options != options:
             raise UsageProblem(
@@ -123,6 +123,14 @@ def _begin(
     state = ExportState(options, parts)
     state.save(path)  # from now on, whatever is left behind is known to belong to this export
     return state
+
+
+def _last_state(path: Path) -> ExportState | None:
+    """Return what an earlier export left, to be removed; a state that cannot be read is overwritten."""
+    try:
+        return ExportState.load(path)
+    except ExportProblem:
+        return None
 
 
 def _read(reader: PartReader) -> None:

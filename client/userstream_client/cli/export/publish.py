@@ -11,7 +11,12 @@ from typing import Any
 
 from userstream_client.cli._output import USER_COLUMNS
 from userstream_client.cli._problems import UsageProblem
-from userstream_client.cli.export.state import ExportState, fsync_folder, prove_parts
+from userstream_client.cli.export.state import (
+    ExportState,
+    cut_to_safe_bytes,
+    fsync_folder,
+    prove_parts,
+)
 
 __all__ = ["COLUMNAR", "check_columnar", "finish"]
 
@@ -39,6 +44,7 @@ def finish(state: ExportState, output: Path, style: str) -> None:
         OSError: It could not be written; the old output is as it was.
     """
     prove_parts(state, output)
+    cut_to_safe_bytes(state, output)
     paths = [output.with_name(part.name) for part in state.parts]
     if style in COLUMNAR:
         whole = output.with_name(f".{output.name}.tmp")

@@ -10,7 +10,7 @@ from zlib import crc32
 from userstream_client.cli._problems import ExportProblem
 from userstream_client.models import Checkpoint
 
-__all__ = ["ExportState", "Part", "fsync_folder", "prove_parts"]
+__all__ = ["ExportState", "Part", "cut_to_safe_bytes", "fsync_folder", "prove_parts"]
 
 _VERSION = 2
 _READ_BYTES = 1024 * 1024
@@ -56,11 +56,15 @@ class ExportState:
 
     @classmethod
     def load(cls, output: Path) -> "ExportState | None":
-        """Return the saved state; None where there is none that can be read."""
+        """Return the saved state; None without one.
+
+        Raises:
+            ExportProblem: It is damaged, or of another version of this program.
+        """
         try:
             saved = json.loads(cls.path_for(output).read_text(encoding="utf-8"))
             if saved["version"] != _VERSION:
-                return None
+                raise ValueError("another version")  # noqa: TRY301 - reported as any other damage
             parts = [
                 Part(**{**part, "checkpoint": Checkpoint(**part["checkpoint"])})
                 for part in saved["parts"]
@@ -69,7 +73,10 @@ class ExportState:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
-            return None
+            raise ExportProblem(
+                f"{cls.path_for(output).name} is damaged or of another version of userstream, so the export to"
+                f" {output} cannot continue; repeat the command without --resume to start again"
+            ) from None
 
     def save(self, output: Path) -> None:
         """Replace the saved state in one step."""
@@ -101,8 +108,14 @@ def prove_parts(state: ExportState, output: Path) -> None:
         if problem:
             raise ExportProblem(
                 f"{part.name} {problem} since it was written, so this export to {output} cannot continue;"
-                " repeat the command without --resume to start again. Nothing was published"
+                " repeat the command without --resume to start again. This run published nothing"
             )
+
+
+def cut_to_safe_bytes(state: ExportState, output: Path) -> None:
+    """Cut off whatever stands in the parts' files after the bytes that `prove_parts` has proved."""
+    for part in state.parts:
+        os.truncate(output.with_name(part.name), part.byte_offset)
 
 
 def _problem_of(path: Path, part: Part) -> str:

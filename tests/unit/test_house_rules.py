@@ -18,6 +18,7 @@ FOLDERS = (
     "deploy",
     "benchmarks",
     ".ci",
+    ".github",
 )
 NOT_OURS = {"__pycache__", "node_modules", ".build"}
 LINES_MAX = 300

@@ -20,10 +20,12 @@ BOUND = fingerprint("StreamUsers", pb.UserFilter(age_over=25), 10)
 TOKEN = encode_token(BOUND, Position("0b0e0a36-5d6c-4a4f-8f0e-0123456789ab", 7, 0xDEADBEEF))
 u32, count = st.integers(0, 2**32 - 1), st.integers(0, 2**62)
 keys = st.uuids().map(str)
+at_the_start = st.builds(Position, st.none(), st.just(0), u32)
 
 
 @given(
-    st.builds(
+    at_the_start
+    | st.builds(
         Position,
         keys,
         count,

@@ -107,10 +107,10 @@ class StallInterceptor(SurroundingInterceptor):
             try:
                 yield
             except grpc.RpcError:  # how gRPC says here that the call has ended
-                if wait.over:
-                    raise error from None
-                raise
-            if wait.over:  # gRPC may also say it by ending the requests, as if there were none
+                if not wait.over:
+                    raise
+            # gRPC may also say it by ending the requests, as if there were none.
+            if wait.over:
                 raise error
 
     def close(self) -> None:

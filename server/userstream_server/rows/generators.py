@@ -236,7 +236,7 @@ class Users:
                 chunk.batches.reverse()
                 while chunk.batches:
                     yield chunk.batches.pop()
-                pace.consumed(chunk.rows, monotonic() - began_at)
+                pace.consumed(chunk, monotonic() - began_at)
 
     def _chunks(self, scan: Scan, reader: BatchReader[T], pace: ChunkPace) -> Generator[Chunk[T]]:
         chunks = read_chunks(self._session, scan, reader, pace)

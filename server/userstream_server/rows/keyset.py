@@ -11,9 +11,8 @@ Keyset pagination: https://use-the-index-luke.com/no-offset
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from math import inf
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from userstream_server.rows.batches import BatchReader, UserBatch
 from userstream_server.rows.scan import Scan
@@ -55,25 +54,21 @@ class ChunkPace:
         sizes: The limits.
 
     Attributes:
-        rows: Rows of the current chunk.
-        consumer_rows_per_second: How fast the consumer took the previous chunk; infinite before it took one.
+        rows: Rows of the next chunk to be read. A prefetched chunk is read before the consumer has taken the one
+            in hand, so it goes by the chunk before that.
     """
 
     def __init__(self, sizes: ChunkSizes) -> None:
         self._sizes = sizes
         self.rows = sizes.whole(sizes.first_rows)
-        self.consumer_rows_per_second = inf
 
-    def consumed(self, rows: int, seconds: float) -> None:
-        """Note how long the consumer took for a chunk."""
-        self.consumer_rows_per_second = rows / max(seconds, 1e-6)
-
-    def advance(self, read_seconds: float) -> None:
-        """Choose the next chunk's rows, given how long reading the current one took."""
+    def consumed(self, chunk: "Chunk[Any]", seconds: float) -> None:
+        """Choose the next size, given how long the consumer took for a chunk."""
         sizes = self._sizes
-        rate = min(self.consumer_rows_per_second, self.rows / max(read_seconds, 1e-6))
-        wished = min(sizes.max_rows, self.rows * _GROWTH, int(rate * sizes.target_seconds))
-        self.rows = sizes.whole(max(sizes.first_rows, wished))
+        slowest_seconds = max(seconds, chunk.read_seconds, 1e-6)
+        wished = int(chunk.rows * sizes.target_seconds / slowest_seconds)
+        bounded = max(sizes.first_rows, min(sizes.max_rows, chunk.rows * _GROWTH, wished))
+        self.rows = sizes.whole(bounded)
 
     def is_fast(self, rows: int) -> bool:
         """Say whether a consumer that has reached chunks of this many rows deserves prefetch."""
@@ -87,12 +82,14 @@ class Chunk(Generic[T]):
 
     Attributes:
         batches: Its users in batches, never none.
-        rows: How many rows the query asked for.
+        rows: How many rows the chunk was to have.
+        read_seconds: How long reading it took, from its first batch on.
         is_last: Whether the scan ends here.
     """
 
     batches: list[UserBatch[T]]
     rows: int
+    read_seconds: float
     is_last: bool
 
 
@@ -105,7 +102,7 @@ def read_chunks(
         session: Where to read.
         scan: What to read.
         reader: Makes batches of the rows.
-        pace: Chooses how many rows each chunk has; the caller tells it how fast they were consumed.
+        pace: Says how many rows each chunk has; the caller tells it when one was consumed.
 
     Raises:
         UserStreamError: From the session.
@@ -119,10 +116,9 @@ def read_chunks(
         left = None if left is None else left - found
         if batches:
             scan = scan.beginning_after(batches[-1].last_user_id.decode("ascii"))
-            yield Chunk(batches, rows, is_last=found < wanted or left == 0)
+            yield Chunk(batches, rows, read_seconds, is_last=found < wanted or left == 0)
         if found < wanted:
             return
-        pace.advance(read_seconds)
 
 
 def _read(

@@ -197,8 +197,11 @@ def _telemetry_interceptors(telemetry: "Telemetry | None") -> list[grpc.ServerIn
     # Imported late: OpenTelemetry is for those who ask for it.
     from userstream_server.interceptors.telemetry import TelemetryInterceptor  # noqa: PLC0415
 
-    t = telemetry
-    return [TelemetryInterceptor(t.calls, t.metrics, t.grpc_metrics, t.tracer)]
+    return [
+        TelemetryInterceptor(
+            telemetry.calls, telemetry.metrics, telemetry.grpc_metrics, telemetry.tracer
+        )
+    ]
 
 
 def _access_interceptors(access: Access) -> list[grpc.ServerInterceptor]:

@@ -19,6 +19,7 @@ __all__ = [
     "Address",
     "MySQLOptions",
     "connect_any",
+    "is_mariadb",
 ]
 
 Address = tuple[str, int]
@@ -121,10 +122,7 @@ def _connect(options: MySQLOptions, host: str, port: int, *, writing: bool) -> A
     try:
         with connection.cursor() as cursor:
             _refuse_plaintext(cursor, url)
-            mariadb = "mariadb" in str(connection.server_info).lower()
-            _override_globals(cursor, mariadb=mariadb)
-            if not writing:
-                _prepare_reading(cursor, options)
+            _set_session(cursor, options, mariadb=is_mariadb(connection), writing=writing)
     except BaseException:
         connection.close()
         raise
@@ -154,28 +152,30 @@ def _open(
     )
 
 
-def _override_globals(cursor: Any, *, mariadb: bool) -> None:
-    """Set what a global setting of the database would otherwise change: a query's rows, or whether it may run."""
-    time_limit = "max_statement_time" if mariadb else "max_execution_time"
-    cursor.execute(
-        "SET SESSION"
-        # Cuts a SELECT without LIMIT short, and says nothing.
-        f" sql_select_limit = {_NO_LIMIT},"
-        # Lets a SELECT read more rows than max_join_size.
-        " sql_big_selects = 1,"
-        " sql_safe_updates = 0,"
-        # RELEASE would end the connection behind a snapshot or a batch of rows.
-        " completion_type = 0,"
+def is_mariadb(connection: Any) -> bool:
+    """Say whether one of the driver's connections leads to MariaDB."""
+    return "mariadb" in str(connection.server_info).lower()
+
+
+def _set_session(cursor: Any, options: MySQLOptions, *, mariadb: bool, writing: bool) -> None:
+    """Set what a global setting of the database would otherwise change, and make a reading session read-only."""
+    values = {
+        "sql_select_limit": _NO_LIMIT,  # would cut a SELECT without LIMIT short, and say nothing
+        "sql_big_selects": 1,  # max_join_size would refuse a SELECT that reads many rows
+        "sql_safe_updates": 0,
+        "completion_type": 0,  # RELEASE would end the connection behind a snapshot or a batch of rows
         # Each query brings its own time limit.
-        f" {time_limit} = 0"
+        "max_statement_time" if mariadb else "max_execution_time": 0,
+    }
+    if not writing:
+        values["net_write_timeout"] = int(options.net_write_timeout_seconds)
+    cursor.execute(
+        "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in values.items())
     )
-
-
-def _prepare_reading(cursor: Any, options: MySQLOptions) -> None:
-    cursor.execute("SET SESSION net_write_timeout = %s", (int(options.net_write_timeout_seconds),))
-    # The service never writes; the database shall refuse it too.
-    cursor.execute("SET SESSION TRANSACTION READ ONLY")
-    cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    if not writing:
+        # The service never writes; the database shall refuse it too.
+        cursor.execute("SET SESSION TRANSACTION READ ONLY")
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def _refuse_plaintext(cursor: Any, url: DatabaseUrl) -> None:

@@ -19,6 +19,7 @@ from userstream_server.databases.mysql.connecting import (
     Address,
     MySQLOptions,
     connect_any,
+    is_mariadb,
 )
 from userstream_server.databases.mysql.errors import translate
 from userstream_server.databases.mysql.native_rows import native_rows
@@ -50,7 +51,7 @@ class MySQLConnection:
         self._pure = options.use_pure
         self.thread_id = int(self._raw.connection_id)
         self._version = str(self._raw.server_info)
-        self.is_mariadb = "mariadb" in self._version.lower()
+        self.is_mariadb = is_mariadb(self._raw)
         self.used_at = monotonic()
         self.reusable = True
         self._unread = False

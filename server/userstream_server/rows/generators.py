@@ -233,9 +233,10 @@ class Users:
             for chunk in chunks:
                 began_at = monotonic()
                 # A stalled consumer then holds only what it has not taken yet.
-                chunk.batches.reverse()
-                while chunk.batches:
-                    yield chunk.batches.pop()
+                batches = chunk.batches
+                batches.reverse()
+                while batches:
+                    yield batches.pop()
                 pace.consumed(chunk, monotonic() - began_at)
 
     def _chunks(self, scan: Scan, reader: BatchReader[T], pace: ChunkPace) -> Generator[Chunk[T]]:

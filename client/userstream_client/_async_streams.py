@@ -54,7 +54,6 @@ async def answers(
         if failure is None or scan.done:
             break
         await asyncio.sleep(attempts.wait_after(failure))
-        scan.failed()
     scan.settle()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from userstream.v1 import user_service_pb2 as pb
 
+from userstream_client.errors import ReceiptMismatchError
 from userstream_client.models import (
     AgeCount,
     AverageAge,
@@ -32,6 +33,11 @@ __all__ = [
 ]
 
 _new_tuple = tuple.__new__
+_CONSISTENCIES = {
+    pb.CONSISTENCY_UNSPECIFIED: Consistency.LIVE,
+    pb.CONSISTENCY_LIVE: Consistency.LIVE,
+    pb.CONSISTENCY_SNAPSHOT: Consistency.SNAPSHOT,
+}
 
 
 def users_from(users: Iterable[pb.User]) -> list[User]:
@@ -50,14 +56,18 @@ def progress_from(progress: pb.StreamProgress) -> Progress:
 
 
 def receipt_from(receipt: pb.StreamReceipt) -> Receipt:
-    """Return a last message's receipt."""
-    snapshot = receipt.consistency == pb.CONSISTENCY_SNAPSHOT
-    return Receipt(
-        receipt.user_count,
-        receipt.user_id_crc32,
-        Consistency.SNAPSHOT if snapshot else Consistency.LIVE,
-        receipt.resumed_count,
-    )
+    """Return a last message's receipt.
+
+    Raises:
+        ReceiptMismatchError: It names a consistency that this version does not know.
+    """
+    consistency = _CONSISTENCIES.get(receipt.consistency)
+    if consistency is None:
+        raise ReceiptMismatchError(
+            f"the receipt says consistency {receipt.consistency}, which this client does not know:"
+            " upgrade userstream"
+        )
+    return Receipt(receipt.user_count, receipt.user_id_crc32, consistency, receipt.resumed_count)
 
 
 def page_from(page: pb.PaginateResponse) -> Page:

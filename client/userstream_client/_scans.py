@@ -102,6 +102,8 @@ class UserScan:
     """
 
     def __init__(self, request: ScanRequest, start: Checkpoint, consistency: Consistency) -> None:
+        # Callers without a type checker may pass the word.
+        consistency = Consistency(consistency)
         self.verifier = Verifier(start, limit=max(request.limit, 0), consistency=consistency)
         self.handed_out = start
         request.consistency = messages.consistency_to(consistency)
@@ -114,6 +116,7 @@ class UserScan:
 
     def next_request(self) -> ScanRequest:
         """Return the request for the next attempt."""
+        self.verifier.begin_attempt()
         self._request.resume_token = self.verifier.resume_token
         return self._request
 
@@ -125,10 +128,6 @@ class UserScan:
         if response.HasField("receipt"):
             self.verifier.close(messages.receipt_from(response.receipt))
         return users
-
-    def failed(self) -> None:
-        """Note that an attempt failed and another follows."""
-        self.verifier.resumed()
 
     def end(self) -> None:
         """Note that the stream ended OK; see `Verifier.end`."""
@@ -158,9 +157,6 @@ class AgesScan:
         self._request.resume_token = response.resume_token or self._request.resume_token
         self.done = response.final
         return messages.average_age_progress_from(response)
-
-    def failed(self) -> None:
-        """Nothing to note: the token has all."""
 
     def end(self) -> None:
         """Note that the stream ended OK.
@@ -212,9 +208,6 @@ class PageScan:
         self.done = True
         self.last = not page.next_page_token
         return page
-
-    def failed(self) -> None:
-        """Nothing to note: the same page is asked for again."""
 
     def end(self) -> None:
         """Note that the call ended OK.

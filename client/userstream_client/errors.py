@@ -119,7 +119,7 @@ class DataIntegrityError(UserStreamError):
 
 
 class ReceiptMismatchError(DataIntegrityError):
-    """Count or CRC-32 of the users that arrived differ from the receipt."""
+    """The receipt differs from what was received or requested: count, CRC-32, consistency or resumes."""
 
 
 class OutOfOrderError(DataIntegrityError):

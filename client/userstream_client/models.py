@@ -80,13 +80,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The server's proof of a whole scan, already compared with what arrived.
+    """The server's proof of a whole scan, already compared with what was received and requested.
 
     Attributes:
         user_count: Users sent, from the very start of the scan and across reconnects.
         user_id_crc32: zlib's CRC-32 over their user_ids, in order.
-        consistency: What the stream kept.
-        resumed_count: How often the scan went on from a token.
+        consistency: What the stream kept; always what was requested.
+        resumed_count: How often the scan was resumed from a token. With SNAPSHOT, each resume began
+            a new read view.
     """
 
     user_count: int

@@ -75,7 +75,8 @@ def test_retry_after_some_rows(kind: str, failure: Fail, method: str) -> None:
 def test_retry_paused_scan(kind: str, method: str) -> None:
     """A message that brings no user but a token moves the scan on; the next attempt begins there."""
     response = pb.StreamUsersResponse if method == "stream_users" else pb.BatchUsersResponse
-    first, *rest = messages_of(USERS, response=response)
+    first, _ = messages_of(USERS[:4], response=response, receipt=False)
+    _, *rest = messages_of(USERS, response=response, resumed_count=1)
     pause = response(resume_token="further", progress=pb.StreamProgress(users_sent=2))
     with ScriptedServer([first, pause, AWAY], rest) as server:
         seen = read_users(kind, server.target, method=method)

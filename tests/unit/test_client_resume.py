@@ -17,7 +17,7 @@ from userstream_client import (
 from userstream_client._retry import Attempts, is_transient
 from userstream_client._scans import UserScan, quiet_error, stream_users_scan
 from userstream_client.models import Consistency
-from userstream_testing.scripted_server import made_users, messages_of
+from userstream_testing.scripted_server import begin_of, made_users, messages_of
 
 GONE = UnavailableError("gone", code=grpc.StatusCode.UNAVAILABLE)
 
@@ -220,8 +220,10 @@ def test_breaks_anywhere_change_nothing(
     for sent in [*breaks, 10**6]:
         if reading.done:
             break
-        after = int(reading.next_request().resume_token.partition(":")[2] or 0)
-        for message in messages_of(wanted, per_message=per_message, after=after)[:sent]:
+        after, resumed = begin_of(reading.next_request().resume_token)
+        for message in messages_of(
+            wanted, per_message=per_message, after=after, resumed_count=resumed
+        )[:sent]:
             got += [user.user_id for user in reading.take(message)]
     reading.settle()
 
@@ -240,9 +242,11 @@ def test_a_checkpoint_verifies_across_processes(
     for message in messages_of(everyone, per_message=per_message, receipt=False)[:stop]:
         first.take(message)
     second = scan(resume_token=first.verifier.checkpoint)
-    after = second.verifier.checkpoint.user_count or 0
+    after, resumed = begin_of(second.next_request().resume_token)
 
-    for message in messages_of(everyone, per_message=per_message, after=after):
+    for message in messages_of(
+        everyone, per_message=per_message, after=after, resumed_count=resumed
+    ):
         second.take(message)
     second.end()
 
@@ -257,7 +261,7 @@ def test_a_bare_token_still_checks_the_count() -> None:
     (last,) = messages_of(everyone, after=4)
     reading.take(last)
 
-    assert Checkpoint("after:6", 6, None, everyone[-1].user_id) == reading.verifier.checkpoint
+    assert Checkpoint("after:6:1", 6, None, everyone[-1].user_id) == reading.verifier.checkpoint
 
 
 def test_requests_differ_in_their_token_only() -> None:

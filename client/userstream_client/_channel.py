@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-import grpc.aio
 
 from userstream_client._retry import ResumePolicy
 from userstream_client._settings import ClientSettings, SettingsError, load_settings
@@ -16,17 +15,15 @@ from userstream_client.errors import error_from_call
 from userstream_client.models import HealthStatus
 
 __all__ = [
-    "HEALTH_NAMES",
+    "HEALTH_SERVICES",
     "Connection",
     "TlsOptions",
     "connection_from",
     "health_status_from_failure",
-    "open_aio_channel",
-    "open_channel",
 ]
 
 SERVICE_NAME = "userstream.v1.UserService"
-HEALTH_NAMES = ("", SERVICE_NAME)
+HEALTH_SERVICES = ("", SERVICE_NAME)
 _HEALTH_SECONDS = 10.0
 _MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # 10,000 users of the longest name and e-mail are about 20 MB
 _LOOPBACK_NAMES = {"localhost", "ip6-localhost"}
@@ -103,28 +100,16 @@ class Connection:
         """The limit of a question after health."""
         return min(self.timeout_seconds or _HEALTH_SECONDS, self.attempt_timeout_seconds)
 
-    def options_for(self, *, balanced: bool) -> list[Option]:
-        """Return the channel options.
+    def channel_arguments(
+        self, *, balanced: bool
+    ) -> tuple[str, grpc.ChannelCredentials | None, list[Option]]:
+        """Return target, credentials and options of a channel.
 
-        A balanced channel does not call a server that is not SERVING, so it cannot ask after health.
+        Args:
+            balanced: Whether to call only servers that are SERVING. A health check calls the others too.
         """
-        return [*self.options, *(self.balancing if balanced else ())]
-
-
-def open_channel(connection: Connection, *, balanced: bool = True) -> grpc.Channel:
-    """Open a channel for the sync client; it connects at the first call."""
-    options = connection.options_for(balanced=balanced)
-    if connection.credentials is None:
-        return grpc.insecure_channel(connection.target, options)
-    return grpc.secure_channel(connection.target, connection.credentials, options)
-
-
-def open_aio_channel(connection: Connection, *, balanced: bool = True) -> grpc.aio.Channel:
-    """Open a channel for the asyncio client; see `open_channel`."""
-    options = connection.options_for(balanced=balanced)
-    if connection.credentials is None:
-        return grpc.aio.insecure_channel(connection.target, options)
-    return grpc.aio.secure_channel(connection.target, connection.credentials, options)
+        options = [*self.options, *(self.balancing if balanced else ())]
+        return self.target, self.credentials, options
 
 
 def health_status_from_failure(failure: grpc.RpcError) -> HealthStatus:

@@ -142,7 +142,7 @@ class Verifier:
                 "the stream ended without its receipt: users may be missing"
             )
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Write the receipt of a scan that reached its limit, where the server's was lost.
 
         Another call would bring no user, so none is made: count and CRC-32 are the client's own.

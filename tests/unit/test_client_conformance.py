@@ -247,7 +247,7 @@ def test_a_quiet_stream_without_resume(kind: str) -> None:
         seen = read_users(kind, server.target, attempt_timeout_seconds=0.3, resume=None)
 
     assert isinstance(seen.error, DeadlineExceededError)
-    assert "nothing came for 0.3 seconds" == seen.error.message
+    assert "no message came for 0.3 seconds" == seen.error.message
 
 
 def test_token_travels_with_every_attempt(kind: str) -> None:

@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 import grpc
 import grpc.aio
 
+from userstream_client import _health
 from userstream_client._async_streams import (
     AsyncBatchStream,
     AsyncUserStream,
@@ -15,7 +16,6 @@ from userstream_client._async_streams import (
     unary_result,
 )
 from userstream_client._calls import Scan
-from userstream_client._channel import HEALTH_SERVICES, health_status_from_failure
 from userstream_client._core import ClientCore
 from userstream_client._scans import AgesScan, PageScan, UserScan
 from userstream_client.models import (
@@ -89,13 +89,15 @@ class AsyncUserStreamClient(
 
     async def health(self) -> Health:
         async with self._open_channel(balanced=False) as channel:
-            return Health(*[await self._health_of(channel, service) for service in HEALTH_SERVICES])
+            return Health(
+                *[await self._health_of(channel, service) for service in _health.SERVICES]
+            )
 
     async def _health_of(self, channel: grpc.aio.Channel, service: str) -> HealthStatus:
         try:
-            response = await self._start_health_check(channel, service)
+            response = await _health.start_check(channel, service, self._connection)
         except grpc.RpcError as failure:
-            return health_status_from_failure(failure)
+            return _health.status_from_failure(failure)
         return HealthStatus(response.status)
 
     def _open_channel(self, *, balanced: bool = True) -> grpc.aio.Channel:

@@ -1,8 +1,7 @@
 """One call over all its attempts: what to send next, and whether to retry. No I/O here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from userstream_client._retry import ATTEMPT_TIMEOUT, Attempts
 from userstream_client.errors import UserStreamError
@@ -13,8 +12,7 @@ ItemT = TypeVar("ItemT")
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One attempt, ready to be started.
 
     Attributes:

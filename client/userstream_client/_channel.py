@@ -1,4 +1,7 @@
-"""How to reach a server: target, credentials and channel options, for both kinds of channel."""
+"""How to reach a server: target, credentials and channel options, from arguments and settings.
+
+Imported when the first client is created, because pydantic-settings takes longer to import than gRPC.
+"""
 
 import ipaddress
 import json
@@ -9,21 +12,17 @@ from pathlib import Path
 
 import grpc
 
+from userstream_client._messages import SERVICE_NAME
 from userstream_client._retry import ResumePolicy
-from userstream_client._settings import ClientSettings, SettingsError, load_settings
-from userstream_client.errors import error_from_call
-from userstream_client.models import HealthStatus
+from userstream_client._settings import ClientSettings, load_settings
+from userstream_client.errors import SettingsError
+from userstream_client.models import TlsOptions
 
 __all__ = [
-    "HEALTH_SERVICES",
     "Connection",
-    "TlsOptions",
     "connection_from",
-    "health_status_from_failure",
 ]
 
-SERVICE_NAME = "userstream.v1.UserService"
-HEALTH_SERVICES = ("", SERVICE_NAME)
 _HEALTH_SECONDS = 10.0
 _MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # 10,000 users of the longest name and e-mail are about 20 MB
 _LOOPBACK_NAMES = {"localhost", "ip6-localhost"}
@@ -52,23 +51,6 @@ _SERVICE_CONFIG = {
     "healthCheckConfig": {"serviceName": SERVICE_NAME},
 }
 _BALANCING: tuple[Option, ...] = (("grpc.service_config", json.dumps(_SERVICE_CONFIG)),)
-
-
-@dataclass(frozen=True, slots=True)
-class TlsOptions:
-    """How to verify the server, and how to show who this client is.
-
-    Attributes:
-        ca: PEM file with the authorities that may vouch for the server; None for the system's.
-        client_cert: PEM file with this client's certificate chain (mutual TLS).
-        client_key: PEM file with its key.
-        server_name: The name in the server's certificate, where it is not the target's.
-    """
-
-    ca: Path | None = None
-    client_cert: Path | None = None
-    client_key: Path | None = None
-    server_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +92,6 @@ class Connection:
         """
         options = [*self.options, *(self.balancing if balanced else ())]
         return self.target, self.credentials, options
-
-
-def health_status_from_failure(failure: grpc.RpcError) -> HealthStatus:
-    """Return what a failed question after health means.
-
-    Raises:
-        UserStreamError: The server did not answer.
-    """
-    error = error_from_call(failure)
-    if error.code is grpc.StatusCode.NOT_FOUND:
-        return HealthStatus.SERVICE_UNKNOWN
-    raise error from None
 
 
 def connection_from(

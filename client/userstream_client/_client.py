@@ -7,8 +7,8 @@ from typing import Self, TypeVar
 
 import grpc
 
+from userstream_client import _health
 from userstream_client._calls import Scan
-from userstream_client._channel import HEALTH_SERVICES, health_status_from_failure
 from userstream_client._core import ClientCore
 from userstream_client._scans import AgesScan, PageScan, UserScan
 from userstream_client._streams import BatchStream, UserStream, stream_items, unary_result
@@ -77,13 +77,13 @@ class UserStreamClient(ClientCore[UserStream, BatchStream, Generator[AverageAgeP
 
     def health(self) -> Health:
         with self._open_channel(balanced=False) as channel:
-            return Health(*(self._health_of(channel, service) for service in HEALTH_SERVICES))
+            return Health(*(self._health_of(channel, service) for service in _health.SERVICES))
 
     def _health_of(self, channel: grpc.Channel, service: str) -> HealthStatus:
         try:
-            response = self._start_health_check(channel, service)
+            response = _health.start_check(channel, service, self._connection)
         except grpc.RpcError as failure:
-            return health_status_from_failure(failure)
+            return _health.status_from_failure(failure)
         return HealthStatus(response.status)
 
     def _open_channel(self, *, balanced: bool = True) -> grpc.Channel:

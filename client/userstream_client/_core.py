@@ -10,11 +10,17 @@ from userstream.v1 import user_service_pb2_grpc
 
 from userstream_client import _messages as messages
 from userstream_client._calls import Attempt, Scan, StreamCall, UnaryCall
-from userstream_client._channel import TlsOptions, connection_from
 from userstream_client._retry import DEFAULT_RESUME, Attempts, ResumePolicy
 from userstream_client._scans import AgesScan, UserScan
 from userstream_client.errors import CallCancelledError
-from userstream_client.models import AverageAge, Checkpoint, Consistency, Partition, UserFilter
+from userstream_client.models import (
+    AverageAge,
+    Checkpoint,
+    Consistency,
+    Partition,
+    TlsOptions,
+    UserFilter,
+)
 
 __all__ = ["ClientCore"]
 
@@ -57,6 +63,9 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
         Raises:
             SettingsError: A setting or an argument is wrong, or a file cannot be read.
         """
+        # Late, because it imports pydantic-settings, which takes longer than gRPC.
+        from userstream_client._channel import connection_from  # noqa: PLC0415
+
         self._connection = connection_from(
             target,
             tls=tls,
@@ -270,17 +279,6 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
         method = getattr(self._stub, attempt.method)
         return method(
             attempt.request, timeout=attempt.timeout_seconds, metadata=self._connection.metadata
-        )
-
-    def _start_health_check(self, channel: Any, service: str) -> Any:
-        """Start one health check; return what the stub returns."""
-        # Late, because most programs never ask and its stubs take long to import.
-        from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
-
-        return health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(service=service),
-            timeout=self._connection.health_timeout_seconds,
-            metadata=self._connection.metadata,
         )
 
     def _connect(self) -> None:

@@ -20,6 +20,7 @@ from userstream_client.models import (
 )
 
 __all__ = [
+    "SERVICE_NAME",
     "average_age_from",
     "average_age_progress_from",
     "checkpoint_of",
@@ -31,6 +32,8 @@ __all__ = [
     "receipt_from",
     "users_from",
 ]
+
+SERVICE_NAME = pb.DESCRIPTOR.services_by_name["UserService"].full_name
 
 _new_tuple = tuple.__new__
 _CONSISTENCIES = {

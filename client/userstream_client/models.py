@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Partition",
     "Progress",
     "Receipt",
+    "TlsOptions",
     "User",
     "UserFilter",
 ]
@@ -35,6 +37,23 @@ class User(NamedTuple):
     name: str
     email: str
     age: int
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """How to verify the server, and how to show who this client is.
+
+    Attributes:
+        ca: PEM file with the authorities that may vouch for the server; None for the system's.
+        client_cert: PEM file with this client's certificate chain (mutual TLS).
+        client_key: PEM file with its key.
+        server_name: The name in the server's certificate, where it is not the target's.
+    """
+
+    ca: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    server_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from userstream_client._settings import SettingsError
 from userstream_client.cli import (
     average_age,
     batch,
@@ -18,7 +17,7 @@ from userstream_client.cli import (
     stream,
 )
 from userstream_client.cli._problems import ExportProblem, UsageProblem, advice
-from userstream_client.errors import InvalidRequestError, UserStreamError
+from userstream_client.errors import InvalidRequestError, SettingsError, UserStreamError
 
 __all__ = ["app", "main"]
 

@@ -39,7 +39,7 @@ def stream_items(
         rpc = start(call.next_attempt())
         failure: UserStreamError | None = None
         try:
-            with watchdog.over(rpc) as watch:
+            with watchdog.watching(rpc) as watch:
                 for message in _messages(rpc, watch):
                     yield call.receive(message)
             call.end()

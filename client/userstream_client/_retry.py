@@ -85,14 +85,12 @@ def attempt_timeout_error(limit_seconds: float) -> UserStreamError:
 def is_transient(error: UserStreamError) -> bool:
     """Say whether the same call may succeed when it is made again.
 
-    Every call only reads, so a retry is always safe; the question is whether it is of use. A code with
-    an ErrorInfo is the service's own word: final, unless it says when to retry. Without one it comes from
-    the transport, and gRPC's text decides (tests/unit/test_client_transport.py):
-
-    - UNAVAILABLE is a lost connection, GOAWAY, or RST_STREAM with REFUSED_STREAM.
-    - CANCELLED is RST_STREAM with CANCEL, RESOURCE_EXHAUSTED is ENHANCE_YOUR_CALM, INTERNAL is most others.
-    - RESOURCE_EXHAUSTED with CONSUMER_STALLED in its text is a consumer that paused for longer than the
-      server waits.
+    Every call only reads, so a retry is always safe; the question is whether it is of use. UNAVAILABLE,
+    ABORTED and DEADLINE_EXCEEDED are worth one, whoever says so. Any other code is final if the service
+    gave it a reason, unless it also says when to retry. Without a reason it comes from the transport, and
+    gRPC's text decides (tests/unit/test_client_transport.py): CANCELLED is RST_STREAM with CANCEL,
+    RESOURCE_EXHAUSTED is ENHANCE_YOUR_CALM, INTERNAL is most others. RESOURCE_EXHAUSTED with
+    CONSUMER_STALLED in its text means that this consumer paused for longer than the server waits.
     """
     if error.code in _TRANSIENT:
         return True
@@ -107,7 +105,7 @@ class Attempts:
     """The attempts of one call: how many failed in a row, and how much time is left.
 
     Args:
-        policy: How to go on; None never does.
+        policy: How to retry; None never does.
         timeout_seconds: The limit of the whole call, from now; None for none.
         answered: Set once the target has answered any call; the calls of a client share it.
         clock: Monotonic time, in seconds.

@@ -186,7 +186,9 @@ def _details(
     error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo | None, error_details_pb2.BadRequest
 ]:
     """Return ErrorInfo, RetryInfo and BadRequest; empty where the status has none."""
-    packed = dict(call.trailing_metadata() or ()).get(_DETAILS_KEY, b"")
+    # Not dict(metadata): the asyncio Metadata of older grpcio has pairs for keys.
+    trailing = call.trailing_metadata() or ()
+    packed = next((value for key, value in trailing if key == _DETAILS_KEY), b"")
     status = status_pb2.Status()
     info, retry, bad = (
         error_details_pb2.ErrorInfo(),

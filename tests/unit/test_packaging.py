@@ -4,21 +4,17 @@ import configparser
 import re
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from userstream_testing.repository import ROOT
+from packaging.version import Version
+from userstream_testing.repository import PROJECT, ROOT
 
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 BASE: list[str] = PROJECT["project"]["dependencies"]
 SERVER: list[str] = PROJECT["project"]["optional-dependencies"]["server"]
-BUILD: list[str] = PROJECT["dependency-groups"]["build"]
-DEV = [text for text in PROJECT["dependency-groups"]["dev"] if isinstance(text, str)]
 PIN = re.compile(r"^([\w.-]+)==([\w.!+-]+)", re.MULTILINE)
 
 SERVER_ONLY = (
@@ -29,6 +25,14 @@ SERVER_ONLY = (
     "structlog",
 )
 """Modules of the `server` extra."""
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group and of those that it includes."""
+    found: list[str] = []
+    for entry in PROJECT["dependency-groups"][name]:
+        found += [entry] if isinstance(entry, str) else group(entry["include-group"])
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -114,34 +118,64 @@ def test_installed_client_runs(wheel: Path, tmp_path: Path) -> None:
     assert f"userstream {PROJECT['project']['version']}\n" == done.stdout
 
 
-def pins(lock: str) -> dict[str, str]:
+def pins(lock: str) -> set[tuple[str, str]]:
+    """Return the names and versions in a lock; a package may have several, for several Pythons."""
     text = (ROOT / "requirements" / lock).read_text("utf-8")
-    return {canonicalize_name(name): version for name, version in PIN.findall(text)}
+    return {(canonicalize_name(name), version) for name, version in PIN.findall(text)}
+
+
+def test_dependencies_are_ranges() -> None:
+    """A library that pins nothing installs beside others; exact versions stand in requirements/."""
+    assert [] == [
+        text
+        for text in BASE + SERVER
+        if any(c.operator == "==" for c in Requirement(text).specifier)
+    ]
 
 
 @pytest.mark.parametrize(
     ("lock", "wanted"),
-    [("runtime.txt", BASE + SERVER + BUILD), ("dev.txt", BASE + SERVER + BUILD + DEV)],
-    ids=["runtime", "dev"],
+    [
+        ("runtime.txt", BASE + SERVER + group("build")),
+        ("dev.txt", BASE + SERVER + group("dev")),
+        ("oldest.txt", BASE + SERVER + group("test")),
+        ("generate.txt", group("generate")),
+    ],
+    ids=["runtime", "dev", "oldest", "generate"],
 )
 def test_lock_meets_the_project_s_requirements(lock: str, wanted: list[str]) -> None:
     """Each requirement of pyproject.toml is pinned to a version that it allows."""
     pinned = pins(lock)
-    requirements = [Requirement(text) for text in wanted]
 
     assert [] == [
         str(requirement)
-        for requirement in requirements
-        if pinned.get(canonicalize_name(requirement.name), "") not in requirement.specifier
+        for requirement in map(Requirement, wanted)
+        if not any(
+            canonicalize_name(requirement.name) == name and version in requirement.specifier
+            for name, version in pinned
+        )
     ]
+
+
+def test_the_oldest_versions_are_tested() -> None:
+    """The lock of scripts/test --oldest holds the lower bound of each dependency."""
+    pinned = {(name, Version(version)) for name, version in pins("oldest.txt")}
+    oldest = {
+        (canonicalize_name(requirement.name), Version(clause.version))
+        for requirement in map(Requirement, BASE + SERVER)
+        for clause in requirement.specifier
+        if clause.operator == ">="
+    }
+
+    assert set() == oldest - pinned
 
 
 def test_runtime_lock_is_part_of_the_development_lock() -> None:
     """What scripts/demo installs, scripts/test has in the same versions."""
-    assert pins("runtime.txt").items() <= pins("dev.txt").items()
+    assert pins("runtime.txt") <= pins("dev.txt")
 
 
-@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt", "oldest.txt", "generate.txt"])
 def test_lock_names_versions_and_hashes_only(lock: str) -> None:
     """No line of a lock says where a package comes from."""
     lines = (ROOT / "requirements" / lock).read_text("utf-8").splitlines()

@@ -11,20 +11,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from userstream_server.server_packages import MODULES
 from userstream_testing.repository import PROJECT, ROOT
 
 BASE: list[str] = PROJECT["project"]["dependencies"]
 SERVER: list[str] = PROJECT["project"]["optional-dependencies"]["server"]
 PIN = re.compile(r"^([\w.-]+)==([\w.!+-]+)", re.MULTILINE)
-
-SERVER_ONLY = (
-    "grpc_reflection",
-    "mysql",
-    "opentelemetry",
-    "sqlalchemy",
-    "structlog",
-)
-"""Modules of the `server` extra."""
 
 
 def group(name: str) -> list[str]:
@@ -94,7 +86,7 @@ def test_wheel_has_both_commands_and_the_licence(wheel: Path) -> None:
 
 def test_client_works_without_the_server_s_packages() -> None:
     """With every module of the `server` extra and the server itself out of reach, the client and its CLI import."""
-    blocked = [*SERVER_ONLY, "userstream_server"]
+    blocked = [*{module.split(".")[0] for module in MODULES.values()}, "userstream_server"]
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
         "import userstream_client, userstream_client.cli\n"
@@ -106,9 +98,52 @@ def test_client_works_without_the_server_s_packages() -> None:
     assert (0, "") == (done.returncode, done.stderr)
 
 
+def test_every_package_of_the_extra_is_looked_for() -> None:
+    """The list behind the message names the packages of the extra `server`."""
+    assert {canonicalize_name(Requirement(text).name) for text in SERVER} == MODULES.keys()
+
+
+# Refuses to find the modules of some packages, as if they were not installed.
+_WITHOUT = """
+import importlib, runpy, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if any(name == gone or name.startswith(gone + ".") for gone in {gone!r}):
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+module, colon, function = {start!r}.partition(":")
+if colon:
+    getattr(importlib.import_module(module), function)()
+else:
+    runpy.run_module(module, run_name="__main__")
+"""
+COMMANDS = [c for c in PROJECT["project"]["scripts"].values() if c.startswith("userstream_server")]
+
+
+@pytest.mark.parametrize("start", ["userstream_server", *COMMANDS])
+@pytest.mark.parametrize("package", ["all", *MODULES])
+def test_a_server_without_its_packages_says_what_to_install(start: str, package: str) -> None:
+    """Whichever package of the extra is missing: exit code 2 and one line, no traceback."""
+    gone = [*MODULES.values()] if package == "all" else [MODULES[package]]
+    program = _WITHOUT.format(gone=gone, start=start)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+    assert done.stderr.startswith("userstream-server: not installed: ")
+    assert done.stderr.endswith("pip install 'userstream[server]'\n")
+    assert package in {"all", *done.stderr.split(": ")[2].split(".")[0].split(", ")}
+
+
 @pytest.mark.long
 def test_installed_client_runs(wheel: Path, tmp_path: Path) -> None:
-    """In a new environment with the wheel and the base dependencies alone, `userstream --version` answers."""
+    """In a new environment with the wheel and the base dependencies alone, `userstream --version` answers.
+
+    `userstream-server` says what to install.
+    """
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv/bin/python"
     subprocess.run([python, "-m", "pip", "install", "-q", str(wheel)], check=True)
@@ -116,6 +151,12 @@ def test_installed_client_runs(wheel: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
 
     assert f"userstream {PROJECT['project']['version']}\n" == done.stdout
+
+    server = [str(tmp_path / "venv/bin/userstream-server")]
+    refused = subprocess.run(server, capture_output=True, text=True, check=False)
+
+    assert 2 == refused.returncode
+    assert refused.stderr.endswith("pip install 'userstream[server]'\n")
 
 
 def pins(lock: str) -> set[tuple[str, str]]:

@@ -7,6 +7,7 @@ Hatchling runs this. Without a compiler the package is built all the same, for a
 import os
 import shlex
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -16,7 +17,12 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = Path("server/userstream_server/databases/mysql/native_rows.c")
 LIBRARY = SOURCE.with_name("libnative_rows.so")  # Python would import one of the source's name
-OPTIONS = ("-O2", "-std=c11", "-shared", "-fPIC")
+# A smashed stack ends the process, and the addresses of functions cannot be overwritten once the library is loaded.
+HARDENING = ("-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2")
+LINKING = (
+    ("-Wl,-z,relro,-z,now",) if sys.platform == "linux" else ()
+)  # other linkers do not know these
+OPTIONS = ("-O2", "-std=c11", "-shared", "-fPIC", *HARDENING, *LINKING)
 
 
 class NativeBuildHook(BuildHookInterface[Any]):

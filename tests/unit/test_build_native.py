@@ -90,11 +90,32 @@ def test_a_library_of_another_version_is_not_used(builder: ModuleType, tmp_path:
 
 
 @needs_compiler
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other linkers")
+def test_the_library_is_hardened(builder: ModuleType, tmp_path: Path) -> None:
+    """Its functions check their stack, and all addresses are resolved when it is loaded, then read-only."""
+    if not shutil.which("readelf"):
+        pytest.skip("readelf (binutils) is not installed here")
+    library = tmp_path / "hardened.so"
+
+    assert not builder.compile_library(SOURCE, library)
+    shown = subprocess.check_output(["readelf", "-Wdls", "--dyn-syms", str(library)], text=True)
+    assert "BIND_NOW" in shown
+    assert "GNU_RELRO" in shown
+    assert "__stack_chk_fail" in shown
+
+
+@needs_compiler
 def test_under_sanitizers(builder: ModuleType, tmp_path: Path) -> None:
     """The encoder's tests pass in a library that watches each access to memory and each undefined operation."""
     assert COMPILER is not None
     library = tmp_path / "watched.so"
-    options = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    # Fortified functions would hide what the sanitizers look for.
+    options = (
+        "-g",
+        "-U_FORTIFY_SOURCE",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+    )
     if problem := builder.compile_library(SOURCE, library, *options):
         pytest.skip(f"this compiler has no sanitizers: {problem}")
     runtime = subprocess.check_output([COMPILER, "-print-file-name=libasan.so"], text=True).strip()

@@ -12,18 +12,12 @@ from grpc_reflection.v1alpha import reflection
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.auth.access import Access
-from userstream_server.auth.certificate_names import ClientNames
 from userstream_server.databases.database import Database
 from userstream_server.grpc_internals import pass_on_hints
-from userstream_server.interceptors.authentication import AuthInterceptor
-from userstream_server.interceptors.cancelled import EndedInterceptor
-from userstream_server.interceptors.certificate_names import ClientNameInterceptor
-from userstream_server.interceptors.concurrency import LimitInterceptor
-from userstream_server.interceptors.logging import LoggingInterceptor
-from userstream_server.interceptors.metadata import MetadataInterceptor
+from userstream_server.interceptors.chain import InterceptorChain
 from userstream_server.interceptors.stalls import StallInterceptor
-from userstream_server.interceptors.status import ErrorInterceptor
 from userstream_server.rows.keyset import ChunkSizes
+from userstream_server.rpc.call_interceptors import call_interceptors
 from userstream_server.rpc.cancellation import Calls
 from userstream_server.rpc.health import HealthMonitor
 from userstream_server.rpc.requests import RequestReader
@@ -129,7 +123,7 @@ def build_server(
     options = _options(settings, share_port=share_port)
     main = grpc.server(
         ThreadPoolExecutor(_threads(settings), thread_name_prefix="call"),
-        interceptors=[*_interceptors(settings, access, telemetry), stalls],
+        interceptors=[InterceptorChain(call_interceptors(settings, access, stalls, telemetry))],
         options=options,
     )
     requests = RequestReader(settings.request_bytes_max, stalls.awaiting_request)
@@ -169,48 +163,6 @@ def _service(
 
 def _threads(settings: ServerSettings) -> int:
     return settings.streams_max + settings.calls_waiting_max + _SPARE_THREADS
-
-
-def _interceptors(
-    settings: ServerSettings, access: Access, telemetry: "Telemetry | None"
-) -> list[grpc.ServerInterceptor]:
-    """Return what surrounds each call, outermost first."""
-    return [
-        EndedInterceptor(),
-        LoggingInterceptor(),
-        *_telemetry_interceptors(telemetry),
-        ErrorInterceptor(),
-        MetadataInterceptor(settings.metadata_bytes_max),
-        *_access_interceptors(access),
-        LimitInterceptor(
-            settings.streams_max,
-            per_caller_max=settings.streams_per_caller_max,
-            waiting_max=settings.calls_waiting_max,
-            wait_seconds=settings.call_wait_seconds,
-        ),
-    ]
-
-
-def _telemetry_interceptors(telemetry: "Telemetry | None") -> list[grpc.ServerInterceptor]:
-    if telemetry is None:
-        return []
-    # Imported late: OpenTelemetry is for those who ask for it.
-    from userstream_server.interceptors.telemetry import TelemetryInterceptor  # noqa: PLC0415
-
-    return [
-        TelemetryInterceptor(
-            telemetry.calls, telemetry.metrics, telemetry.grpc_metrics, telemetry.tracer
-        )
-    ]
-
-
-def _access_interceptors(access: Access) -> list[grpc.ServerInterceptor]:
-    found: list[grpc.ServerInterceptor] = []
-    if access.client_names is not None:
-        found.append(ClientNameInterceptor(lambda: access.client_names or ClientNames()))
-    if access.tokens:
-        found.append(AuthInterceptor(access.tokens))
-    return found
 
 
 def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, int]]:

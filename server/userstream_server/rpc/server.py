@@ -226,4 +226,7 @@ def _reading(
 
 
 def _serialize(response: bytes | Message) -> bytes:
-    return response if isinstance(response, bytes) else response.SerializeToString()
+    if isinstance(response, bytes):
+        # gRPC refuses subclasses of bytes.
+        return response if type(response) is bytes else bytes(response)
+    return response.SerializeToString()

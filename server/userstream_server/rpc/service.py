@@ -65,7 +65,10 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
             size = GrowingSize(message_bytes=self._message_bytes, max_users=plan.message_users)
             reader = EncodeUsers(size, plan.position.user_id_crc32)
             with closing(users.stream_users(plan.scan, reader)) as batches:
-                yield from _messages(plan, pb.StreamUsersResponse, users).serialized(batches)
+                messages = _messages(plan, pb.StreamUsersResponse, users)
+                for batch in batches:
+                    yield from messages.add(batch)
+                yield from messages.finish()
 
     def BatchUsers(  # type: ignore[override]  # noqa: N802 - the proto's name; yields bytes
         self, request: pb.BatchUsersRequest, context: grpc.ServicerContext
@@ -76,7 +79,10 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
             size = ExactSize(plan.message_users)
             reader = EncodeUsers(size, plan.position.user_id_crc32)
             with closing(users.batch_processing(plan.message_users, plan.scan, reader)) as batches:
-                yield from _messages(plan, pb.BatchUsersResponse, users).serialized(batches)
+                messages = _messages(plan, pb.BatchUsersResponse, users)
+                for batch in batches:
+                    yield from messages.add(batch)
+                yield from messages.finish()
 
     def Paginate(  # type: ignore[override]  # noqa: N802 - the proto's name; yields bytes
         self, request: pb.PaginateRequest, context: grpc.ServicerContext

@@ -23,7 +23,7 @@ __all__ = ["StallInterceptor"]
 
 _log = structlog.get_logger()
 _STALLED_AFTER_SECONDS = 1.0
-"""A send that takes longer counts as stalled in `stalled`; it is not ended for that yet."""
+"""A send that takes longer counts as stalled; the call ends only after the timeout."""
 
 
 class _Wait(MessageHook):
@@ -124,10 +124,10 @@ class StallInterceptor(CallInterceptor):
             wait.since = monotonic()
             try:
                 yield
-            except grpc.RpcError:  # how gRPC says here that the call has ended
+            except grpc.RpcError:  # how gRPC reports here that the call has ended
                 if not wait.over:
                     raise
-            # gRPC may also say it by ending the requests, as if there were none.
+            # Or it ends the requests, as if there were none.
             if wait.over:
                 raise error
 
@@ -162,7 +162,7 @@ class StallInterceptor(CallInterceptor):
 
 
 def _end(context: Any, error: UserStreamError) -> None:
-    """End a call whose handler waits inside gRPC, with an error's code and its reason as the text's first word."""
+    """End a call whose handler is blocked inside gRPC; the reason is the first word of the status's text."""
     status = status_of(error)
     context.set_code(status.code)  # for the log and the metrics
     end_call(context, status.code.value[0], f"{error.reason}: {error.message}")

@@ -3,6 +3,7 @@
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_client import _messages as messages
+from userstream_client._decoding import UserList, decode_users, parse
 from userstream_client._verifier import Verifier
 from userstream_client.errors import FieldViolation, IncompleteStreamError, InvalidRequestError
 from userstream_client.models import (
@@ -19,7 +20,6 @@ from userstream_client.models import (
 __all__ = ["AgesScan", "PageScan", "ScanProperties", "UserScan"]
 
 ScanRequest = pb.StreamUsersRequest | pb.BatchUsersRequest
-ScanResponse = pb.StreamUsersResponse | pb.BatchUsersResponse
 
 
 class UserScan:
@@ -63,18 +63,18 @@ class UserScan:
         self._request.resume_token = self.verifier.resume_token
         return self._request
 
-    def receive(self, response: ScanResponse) -> list[User]:
+    def receive(self, data: bytes) -> list[User]:
         """Return a message's users, once they are verified.
 
         Raises:
             DataIntegrityError: The message is not what the server promises.
         """
-        users = messages.users_from(response.users)
+        received, response = decode_users(data, self.method)
         progress = messages.progress_from(response.progress)
-        self.verifier.add(users, response.resume_token, progress)
+        self.verifier.add(received, response.resume_token, progress)
         if response.HasField("receipt"):
             self.verifier.close(messages.receipt_from(response.receipt))
-        return users
+        return received.users
 
     def end(self) -> None:
         """Note that the stream ended OK.
@@ -139,8 +139,13 @@ class AgesScan:
         """Return the request for the next attempt."""
         return self._request
 
-    def receive(self, response: pb.StreamAverageAgeResponse) -> AverageAgeProgress:
-        """Return the figures of a message."""
+    def receive(self, data: bytes) -> AverageAgeProgress:
+        """Return the figures of a message.
+
+        Raises:
+            DataIntegrityError: The bytes are no such message.
+        """
+        response = parse(data, self.method)
         self._request.resume_token = response.resume_token or self._request.resume_token
         self.done = response.final
         return messages.average_age_progress_from(response)
@@ -212,7 +217,7 @@ class PageScan:
         """Return the request for this page."""
         return self._request
 
-    def receive(self, response: pb.PaginateResponse) -> Page:
+    def receive(self, data: bytes) -> Page:
         """Return the page, once it is verified.
 
         Raises:
@@ -221,8 +226,9 @@ class PageScan:
         """
         if self.done:
             raise IncompleteStreamError("the server sent another page than the one asked for")
-        page = messages.page_from(response)
-        self._verifier.add(page.users, page.next_page_token, Progress(0, 0, 0.0))
+        page = messages.page_from(parse(data, self.method))
+        users = UserList.of(page.users)
+        self._verifier.add(users, page.next_page_token, Progress(0, 0, 0.0))
         self._request.page_token = page.next_page_token
         self._request.offset = 0
         self.done = True

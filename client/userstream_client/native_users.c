@@ -44,6 +44,7 @@ enum { VARINT = 0, LENGTH_DELIMITED = 2 };
 enum { USERS_TAG = TAG(1, LENGTH_DELIMITED), AGE_TAG = TAG(4, VARINT) };
 /* How the user_ids of a message follow each other, byte by byte. */
 enum { REPEATED = 0, UNORDERED = 1, ASCENDING = 2 };
+enum { LONGEST_LENGTH = 5 };
 
 typedef struct {
     const unsigned char *at, *end;
@@ -83,8 +84,11 @@ static int read_varint(reader *in, uint64_t *number) {
 }
 
 static int read_text(reader *in, text *out) {
+    const unsigned char *start = in->at;
     uint64_t size;
     if (!read_varint(in, &size) || size > (uint64_t)(in->end - in->at)) return 0;
+    /* protobuf refuses a length that is written in more bytes than one of 32 bits needs. */
+    if (in->at - start > LONGEST_LENGTH) return 0;
     out->bytes = in->at;
     out->size = (size_t)size;
     in->at += size;

@@ -11,14 +11,18 @@ from userstream_client._native_users import load_decoder
 from userstream_client.errors import DataIntegrityError
 from userstream_client.models import User
 
-__all__ = ["Received", "UserList", "decode_users", "parse"]
+__all__ = ["ASCENDING", "Received", "UserList", "decode_users", "parse"]
 
-_ASCENDING = 2
+ASCENDING = 2
 """What native_users.c returns for user_ids that ascend byte by byte."""
 
 
 class Received(Protocol):
     """What the verifier needs to know of a message's users."""
+
+    @property
+    def users(self) -> Any:
+        """The users as the caller gets them: a list of `User`, or a record batch."""
 
     @property
     def user_ids(self) -> bytes:
@@ -95,7 +99,7 @@ def decode_users(data: bytes, method: str) -> tuple[UserList, Any]:
     decoder = load_decoder()
     if decoder and (found := decoder.tuples(data)):
         rest, order, user_ids, users = found
-        return UserList(users, user_ids, order == _ASCENDING), parse(rest, method)
+        return UserList(users, user_ids, order == ASCENDING), parse(rest, method)
     message = parse(data, method)
     return UserList.of(users_from(message.users)), message
 

@@ -1,9 +1,12 @@
 """The state of a streaming call: its next request, and what its messages mean. No I/O here."""
 
+from collections.abc import Callable
+from typing import Any
+
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_client import _messages as messages
-from userstream_client._decoding import UserList, decode_users, parse
+from userstream_client._decoding import Received, UserList, decode_users, parse
 from userstream_client._verifier import Verifier
 from userstream_client.errors import FieldViolation, IncompleteStreamError, InvalidRequestError
 from userstream_client.models import (
@@ -13,7 +16,6 @@ from userstream_client.models import (
     Page,
     Progress,
     Receipt,
-    User,
     UserFilter,
 )
 
@@ -51,6 +53,7 @@ class UserScan:
         self.delivered = start
         self._request = request
         self._request.consistency = messages.consistency_to(consistency)
+        self._decode: Callable[[bytes, str], tuple[Received, Any]] = decode_users
 
     @property
     def done(self) -> bool:
@@ -63,13 +66,20 @@ class UserScan:
         self._request.resume_token = self.verifier.resume_token
         return self._request
 
-    def receive(self, data: bytes) -> list[User]:
+    def decode_with(self, decode: Callable[[bytes, str], tuple[Received, Any]]) -> None:
+        """Return the users of further messages in another form."""
+        self._decode = decode
+
+    def receive(self, data: bytes) -> Any:
         """Return a message's users, once they are verified.
+
+        Returns:
+            A list of `User`, or what `decode_with` was told.
 
         Raises:
             DataIntegrityError: The message is not what the server promises.
         """
-        received, response = decode_users(data, self.method)
+        received, response = self._decode(data, self.method)
         progress = messages.progress_from(response.progress)
         self.verifier.add(received, response.resume_token, progress)
         if response.HasField("receipt"):

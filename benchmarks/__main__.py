@@ -14,7 +14,6 @@ from userstream_server.errors import UserStreamError
 
 from benchmarks import report
 from benchmarks.arena import Arena, open_arena
-from benchmarks.machine import OtherLoad
 from benchmarks.measures import (
     averages,
     client,
@@ -27,6 +26,7 @@ from benchmarks.measures import (
     throughput,
     workers,
 )
+from benchmarks.other_load import OtherLoad
 
 __all__ = ["main"]
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from benchmarks import report
-from benchmarks.load import python_environment
+from benchmarks.consumer import python_environment
 from benchmarks.rounds import Spread
 
 __all__ = ["run"]

@@ -1,7 +1,7 @@
 """The I/O of the asyncio client: making attempts one after another, and iterating over what they bring."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sized
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,6 +18,7 @@ from userstream_client.models import User
 __all__ = ["AsyncBatchStream", "AsyncUserStream", "stream_items", "unary_result"]
 
 ItemT = TypeVar("ItemT")
+SizedT = TypeVar("SizedT", bound=Sized)
 Start = Callable[[Attempt], Any]
 
 
@@ -121,6 +122,40 @@ class _AsyncStream(ScanProperties, AsyncIterator[ItemT]):
         await self._items.aclose()
         await self._messages.aclose()
 
+    def record_batches(self) -> AsyncGenerator[Any, None]:
+        """Return the users not taken yet as Arrow record batches, one for each message.
+
+        Columns, verification and `checkpoint` are those of the stream; no Python object is made for a user.
+
+        Yields:
+            `pyarrow.RecordBatch` with user_id, name and email (string) and age (int64).
+
+        Raises:
+            ImportError: pyarrow is not installed.
+            UserStreamError: The call failed and will not be retried.
+        """
+        from userstream_client.arrow import decode_columns  # noqa: PLC0415 - pyarrow is an extra
+
+        self._scan.decode_with(decode_columns)
+        return _batches(self._scan, self._messages)
+
+    async def to_arrow(self) -> Any:
+        """Read to the end and return a `pyarrow.Table`, which holds all users in memory."""
+        batches = [batch async for batch in self.record_batches()]
+        from userstream_client.arrow import reader_of  # noqa: PLC0415
+
+        return reader_of(batches).read_all()
+
+    async def to_pandas(self) -> Any:
+        """Read to the end and return a `pandas.DataFrame`; needs pandas."""
+        return (await self.to_arrow()).to_pandas()
+
+    async def to_polars(self) -> Any:
+        """Read to the end and return a `polars.DataFrame`; needs polars."""
+        import polars  # noqa: ICN001, PLC0415 - the caller's, not a dependency
+
+        return polars.from_arrow(await self.to_arrow())
+
 
 class AsyncBatchStream(_AsyncStream[list[User]]):
     """Lists of users, one for each message; iterate over it once.
@@ -144,12 +179,12 @@ class AsyncUserStream(_AsyncStream[User]):
 
 
 async def _batches(
-    scan: UserScan, messages: AsyncGenerator[list[User], None]
-) -> AsyncGenerator[list[User], None]:
+    scan: UserScan, messages: AsyncGenerator[SizedT, None]
+) -> AsyncGenerator[SizedT, None]:
     async with aclosing(messages):
         async for users in messages:
             scan.delivered = scan.verifier.checkpoint
-            if users:
+            if len(users):
                 yield users
         scan.delivered = scan.verifier.checkpoint
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from userstream_client._decoding import parse
 from userstream_client._retry import ATTEMPT_TIMEOUT, Attempts
 from userstream_client.errors import UserStreamError
 
@@ -16,15 +17,17 @@ class Attempt(NamedTuple):
     """One attempt, ready to be started.
 
     Attributes:
-        method: The stub's method.
+        method: The RPC.
         request: Its request.
         timeout_seconds: What is left of the whole call's limit; None without one.
+        streaming: Whether messages come one by one.
         reconnect: Whether to use a new connection.
     """
 
     method: str
     request: Any
     timeout_seconds: float | None
+    streaming: bool = True
     reconnect: bool = False
 
 
@@ -36,7 +39,7 @@ class Scan(Protocol[ItemT_co]):
     @property
     def done(self) -> bool: ...
     def next_request(self) -> Any: ...
-    def receive(self, response: Any) -> ItemT_co: ...
+    def receive(self, data: bytes) -> ItemT_co: ...
     def end(self) -> None: ...
     def finish(self) -> None: ...
 
@@ -66,13 +69,16 @@ class StreamCall(Generic[ItemT]):
             self._scan.method, self._scan.next_request(), remaining, reconnect=self._reconnect
         )
 
-    def receive(self, message: Any) -> ItemT:
+    def receive(self, data: bytes) -> ItemT:
         """Return what a message holds, once it is verified.
+
+        Args:
+            data: The message's bytes.
 
         Raises:
             DataIntegrityError: The message is not what the server promises.
         """
-        item = self._scan.receive(message)
+        item = self._scan.receive(data)
         self._attempts.progressed()
         return item
 
@@ -105,7 +111,7 @@ class UnaryCall(Generic[ItemT]):
     """A call with one response, retried until it comes.
 
     Args:
-        method: The stub's method.
+        method: The RPC.
         request: Its request.
         convert: Makes the caller's object of the response.
         attempts: Whether and when to retry.
@@ -121,10 +127,16 @@ class UnaryCall(Generic[ItemT]):
 
     def next_attempt(self) -> Attempt:
         """Return the first attempt, or the next one after a failure."""
-        return Attempt(self._method, self._request, self._attempts.remaining_seconds())
+        remaining = self._attempts.remaining_seconds()
+        return Attempt(self._method, self._request, remaining, streaming=False)
 
-    def receive(self, response: Any) -> ItemT:
-        """Return what the response holds."""
+    def receive(self, data: bytes) -> ItemT:
+        """Return what the response holds.
+
+        Raises:
+            DataIntegrityError: The bytes are no such response.
+        """
+        response = parse(data, self._method)
         self._attempts.progressed()
         return self._convert(response)
 

@@ -6,7 +6,6 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 from userstream.v1 import user_service_pb2 as pb
-from userstream.v1 import user_service_pb2_grpc
 
 from userstream_client import _messages as messages
 from userstream_client._calls import Attempt, Scan, StreamCall, UnaryCall
@@ -270,13 +269,20 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
         return Attempts(policy, limit_seconds, answered=self._target_answered)
 
     def _start(self, attempt: Attempt) -> Any:
-        """Hand an attempt to gRPC; return the call, or what the stub returns for a unary one."""
+        """Hand an attempt to gRPC; return the call, or what gRPC returns for a unary one.
+
+        Responses stay bytes: this package decodes them itself, with `native_users.c` where it can.
+        """
         # A stream may get here long after its client was closed: after the wait before an attempt.
         if self._closed:
             raise CallCancelledError("the client is closed", code=grpc.StatusCode.CANCELLED)
         if attempt.reconnect:
             self._connect()
-        method = getattr(self._stub, attempt.method)
+        channel = self._channels[-1]
+        method_of = channel.unary_stream if attempt.streaming else channel.unary_unary
+        method = method_of(
+            f"/{messages.SERVICE_NAME}/{attempt.method}", request_serializer=_serialize
+        )
         return method(
             attempt.request, timeout=attempt.timeout_seconds, metadata=self._connection.metadata
         )
@@ -284,4 +290,8 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
     def _connect(self) -> None:
         """Use a new channel from now on; running calls stay on theirs."""
         self._channels.append(self._open_channel())
-        self._stub = user_service_pb2_grpc.UserServiceStub(self._channels[-1])
+
+
+def _serialize(request: Any) -> bytes:
+    data: bytes = request.SerializeToString()
+    return data

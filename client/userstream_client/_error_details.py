@@ -19,7 +19,8 @@ def read_details(
 
     Where there is none, ErrorInfo and BadRequest are empty and RetryInfo is None.
     """
-    packed = dict(trailing_metadata or ()).get(_KEY, b"")
+    # Not dict(trailing_metadata): the asyncio Metadata of older grpcio has pairs for keys.
+    packed = next((value for key, value in trailing_metadata or () if key == _KEY), b"")
     info, retry, bad = (
         error_details_pb2.ErrorInfo(),
         error_details_pb2.RetryInfo(),

@@ -1,7 +1,9 @@
 """Converts protobuf messages to the client's own objects, and back."""
 
 from collections.abc import Iterable
+from typing import Any
 
+from google.protobuf.message_factory import GetMessageClass
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_client.errors import ReceiptMismatchError
@@ -20,6 +22,7 @@ from userstream_client.models import (
 )
 
 __all__ = [
+    "RESPONSES",
     "SERVICE_NAME",
     "average_age_from",
     "average_age_progress_from",
@@ -33,7 +36,12 @@ __all__ = [
     "users_from",
 ]
 
-SERVICE_NAME = pb.DESCRIPTOR.services_by_name["UserService"].full_name
+_SERVICE = pb.DESCRIPTOR.services_by_name["UserService"]
+SERVICE_NAME = _SERVICE.full_name
+RESPONSES: dict[str, Any] = {
+    method.name: GetMessageClass(method.output_type) for method in _SERVICE.methods
+}
+"""The class of each method's responses."""
 
 _new_tuple = tuple.__new__
 _CONSISTENCIES = {

@@ -1,8 +1,12 @@
 """The state of a streaming call: its next request, and what its messages mean. No I/O here."""
 
+from collections.abc import Callable
+from typing import Any
+
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_client import _messages as messages
+from userstream_client._decoding import Received, UserList, decode_users, parse
 from userstream_client._verifier import Verifier
 from userstream_client.errors import FieldViolation, IncompleteStreamError, InvalidRequestError
 from userstream_client.models import (
@@ -12,14 +16,12 @@ from userstream_client.models import (
     Page,
     Progress,
     Receipt,
-    User,
     UserFilter,
 )
 
 __all__ = ["AgesScan", "PageScan", "ScanProperties", "UserScan"]
 
 ScanRequest = pb.StreamUsersRequest | pb.BatchUsersRequest
-ScanResponse = pb.StreamUsersResponse | pb.BatchUsersResponse
 
 
 class UserScan:
@@ -51,6 +53,7 @@ class UserScan:
         self.delivered = start
         self._request = request
         self._request.consistency = messages.consistency_to(consistency)
+        self._decode: Callable[[bytes, str], tuple[Received, Any]] = decode_users
 
     @property
     def done(self) -> bool:
@@ -63,18 +66,25 @@ class UserScan:
         self._request.resume_token = self.verifier.resume_token
         return self._request
 
-    def receive(self, response: ScanResponse) -> list[User]:
+    def decode_with(self, decode: Callable[[bytes, str], tuple[Received, Any]]) -> None:
+        """Return the users of further messages in another form."""
+        self._decode = decode
+
+    def receive(self, data: bytes) -> Any:
         """Return a message's users, once they are verified.
+
+        Returns:
+            A list of `User`, or what `decode_with` was told.
 
         Raises:
             DataIntegrityError: The message is not what the server promises.
         """
-        users = messages.users_from(response.users)
+        received, response = self._decode(data, self.method)
         progress = messages.progress_from(response.progress)
-        self.verifier.add(users, response.resume_token, progress)
+        self.verifier.add(received, response.resume_token, progress)
         if response.HasField("receipt"):
             self.verifier.close(messages.receipt_from(response.receipt))
-        return users
+        return received.users
 
     def end(self) -> None:
         """Note that the stream ended OK.
@@ -139,8 +149,13 @@ class AgesScan:
         """Return the request for the next attempt."""
         return self._request
 
-    def receive(self, response: pb.StreamAverageAgeResponse) -> AverageAgeProgress:
-        """Return the figures of a message."""
+    def receive(self, data: bytes) -> AverageAgeProgress:
+        """Return the figures of a message.
+
+        Raises:
+            DataIntegrityError: The bytes are no such message.
+        """
+        response = parse(data, self.method)
         self._request.resume_token = response.resume_token or self._request.resume_token
         self.done = response.final
         return messages.average_age_progress_from(response)
@@ -212,7 +227,7 @@ class PageScan:
         """Return the request for this page."""
         return self._request
 
-    def receive(self, response: pb.PaginateResponse) -> Page:
+    def receive(self, data: bytes) -> Page:
         """Return the page, once it is verified.
 
         Raises:
@@ -221,8 +236,9 @@ class PageScan:
         """
         if self.done:
             raise IncompleteStreamError("the server sent another page than the one asked for")
-        page = messages.page_from(response)
-        self._verifier.add(page.users, page.next_page_token, Progress(0, 0, 0.0))
+        page = messages.page_from(parse(data, self.method))
+        users = UserList.of(page.users)
+        self._verifier.add(users, page.next_page_token, Progress(0, 0, 0.0))
         self._request.page_token = page.next_page_token
         self._request.offset = 0
         self.done = True

@@ -1,7 +1,7 @@
 """The I/O of the sync client: making attempts one after another, and iterating over what they bring."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sized
 from contextlib import closing
 from itertools import chain
 from types import TracebackType
@@ -19,6 +19,7 @@ from userstream_client.models import User
 __all__ = ["BatchStream", "UserStream", "stream_items", "unary_result"]
 
 ItemT = TypeVar("ItemT")
+SizedT = TypeVar("SizedT", bound=Sized)
 Start = Callable[[Attempt], Any]
 
 
@@ -129,6 +130,47 @@ class _Stream(ScanProperties, Iterator[ItemT]):
         """End the call and drop the users not taken yet; a second `close` does nothing."""
         self._messages.close()
 
+    def record_batches(self) -> Generator[Any, None, None]:
+        """Return the users not taken yet as Arrow record batches, one for each message.
+
+        Columns, verification and `checkpoint` are those of the stream; no Python object is made for a user.
+
+        Yields:
+            `pyarrow.RecordBatch` with user_id, name and email (string) and age (int64).
+
+        Raises:
+            ImportError: pyarrow is not installed.
+            UserStreamError: The call failed and will not be retried.
+        """
+        from userstream_client.arrow import decode_columns  # noqa: PLC0415 - pyarrow is an extra
+
+        self._scan.decode_with(decode_columns)
+        return _batches(self._scan, self._messages)
+
+    def to_arrow(self) -> Any:
+        """Read to the end and return a `pyarrow.Table`, which holds all users in memory."""
+        return self._reader().read_all()
+
+    def to_pandas(self) -> Any:
+        """Read to the end and return a `pandas.DataFrame`; needs pandas."""
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> Any:
+        """Read to the end and return a `polars.DataFrame`; needs polars."""
+        import polars  # noqa: ICN001, PLC0415 - the caller's, not a dependency
+
+        return polars.from_arrow(self.to_arrow())
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Hand the stream to any library that speaks Arrow's PyCapsule interface, such as DuckDB or polars."""
+        return self._reader().__arrow_c_stream__(requested_schema)
+
+    def _reader(self) -> Any:
+        batches = self.record_batches()
+        from userstream_client.arrow import reader_of  # noqa: PLC0415
+
+        return reader_of(batches)
+
 
 class BatchStream(_Stream[list[User]]):
     """Lists of users, one for each message; iterate over it once.
@@ -152,12 +194,12 @@ class UserStream(_Stream[User]):
 
 
 def _batches(
-    scan: UserScan, messages: Generator[list[User], None, None]
-) -> Generator[list[User], None, None]:
+    scan: UserScan, messages: Generator[SizedT, None, None]
+) -> Generator[SizedT, None, None]:
     with closing(messages):
         for users in messages:
             scan.delivered = scan.verifier.checkpoint
-            if users:
+            if len(users):
                 yield users
         scan.delivered = scan.verifier.checkpoint
 

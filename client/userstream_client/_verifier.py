@@ -1,16 +1,15 @@
 """Compares what a scan received with what was requested and with the server's receipt."""
 
-from collections.abc import Sequence
-from operator import lt
 from zlib import crc32
 
+from userstream_client._decoding import Received
 from userstream_client.errors import (
     DataIntegrityError,
     IncompleteStreamError,
     OutOfOrderError,
     ReceiptMismatchError,
 )
-from userstream_client.models import Checkpoint, Consistency, Progress, Receipt, User
+from userstream_client.models import Checkpoint, Consistency, Progress, Receipt
 
 __all__ = ["Verifier"]
 
@@ -67,7 +66,7 @@ class Verifier:
         """
         self._resumes_of_attempt = self._resumes + 1 if self._token else 0
 
-    def add(self, users: Sequence[User], token: str, progress: Progress) -> None:
+    def add(self, users: Received, token: str, progress: Progress) -> None:
         """Verify and count one message's users.
 
         Args:
@@ -83,21 +82,20 @@ class Verifier:
             raise DataIntegrityError("the server sent more after its receipt")
         if self._count is None:
             self._count = progress.users_sent - len(users)
-        if users:
+        if len(users):
             self._add_users(users)
         self._resumes = self._resumes_of_attempt
         self._token = token or self._token
         self.progress = progress
 
-    def _add_users(self, users: Sequence[User]) -> None:
-        ids = [user[0] for user in users]
+    def _add_users(self, users: Received) -> None:
         # Code points compare as UTF-8 bytes do, so this is the order of the primary key.
-        if ids[0] <= self._last or not all(map(lt, ids, ids[1:])):
+        if users.first_id <= self._last or not users.ascending:
             raise OutOfOrderError("the server sent a user out of order, or twice")
-        self._last = ids[-1]
-        self._count = (self._count or 0) + len(ids)
+        self._last = users.last_id
+        self._count = (self._count or 0) + len(users)
         if self._crc is not None:
-            self._crc = crc32("".join(ids).encode(), self._crc)
+            self._crc = crc32(users.user_ids, self._crc)
         if 0 < self._limit < self._count:
             raise DataIntegrityError("the server sent more users than the limit")
 

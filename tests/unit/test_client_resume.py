@@ -219,7 +219,7 @@ def test_breaks_anywhere_change_nothing(
         for message in messages_of(
             wanted, per_message=per_message, after=after, resumed_count=resumed
         )[:sent]:
-            got += [user.user_id for user in reading.receive(message)]
+            got += [user.user_id for user in reading.receive(message.SerializeToString())]
     reading.finish()
 
     assert [user.user_id for user in wanted] == got
@@ -235,14 +235,14 @@ def test_a_checkpoint_verifies_across_processes(
     everyone = made_users(user_count)
     first = scan()
     for message in messages_of(everyone, per_message=per_message, receipt=False)[:stop]:
-        first.receive(message)
+        first.receive(message.SerializeToString())
     second = scan(resume_token=first.verifier.checkpoint)
     after, resumed = begin_of(second.next_request().resume_token)
 
     for message in messages_of(
         everyone, per_message=per_message, after=after, resumed_count=resumed
     ):
-        second.receive(message)
+        second.receive(message.SerializeToString())
     second.end()
 
     assert user_count == second.verifier.checkpoint.user_count
@@ -254,7 +254,7 @@ def test_a_bare_token_still_checks_the_count() -> None:
     reading = scan(resume_token="after:4")
 
     (last,) = messages_of(everyone, after=4)
-    reading.receive(last)
+    reading.receive(last.SerializeToString())
 
     assert Checkpoint("after:6:1", 6, None, everyone[-1].user_id) == reading.verifier.checkpoint
 
@@ -263,7 +263,7 @@ def test_requests_differ_in_their_token_only() -> None:
     """A resumed scan is the same request, as its token is bound to it."""
     reading = scan(limit=6)
     first = pb.StreamUsersRequest.FromString(reading.next_request().SerializeToString())
-    reading.receive(messages_of(made_users(6))[0])
+    reading.receive(messages_of(made_users(6))[0].SerializeToString())
     second = pb.StreamUsersRequest.FromString(reading.next_request().SerializeToString())
 
     assert ("", "after:2") == (first.resume_token, second.resume_token)

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from userstream_server.auth.certificate_names import ClientNames
-from userstream_server.databases.open import DatabaseOptions
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 
 __all__ = ["ServerSettings", "SettingsError", "load_settings"]
@@ -21,6 +21,7 @@ PREFIX = "USERSTREAM_"
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class SettingsError(Exception):
@@ -67,6 +68,10 @@ class ServerSettings(BaseSettings):
     """Maximum number of database connections for queries."""
     pool_wait_seconds: Seconds = 5.0
     """How long a query waits for a free connection before RESOURCE_EXHAUSTED."""
+    pool_caller_share: Share = 0.5
+    """The share of the pool, 0 to 1, that a caller may hold while others wait; idle connections are anyone's."""
+    pool_scans_share: Share = 0.25
+    """The share of the pool, 0 to 1, that full scans may hold together; filtered queries may hold twice as much."""
     snapshot_views_max: Count = 4
     """Maximum number of SNAPSHOT streams at once; each holds a connection, so it must be below pool_size."""
     connect_timeout_seconds: Seconds = 5.0
@@ -196,6 +201,8 @@ class ServerSettings(BaseSettings):
             self.database,
             pool_size=self.pool_size,
             pool_wait_seconds=self.pool_wait_seconds,
+            pool_caller_share=self.pool_caller_share,
+            pool_scans_share=self.pool_scans_share,
             snapshot_views=self.snapshot_views_max,
             connect_timeout_seconds=self.connect_timeout_seconds,
             query_timeout_seconds=self.query_timeout_seconds,

@@ -25,7 +25,6 @@ SERVER_ONLY = (
     "grpc_reflection",
     "mysql",
     "opentelemetry",
-    "sqlalchemy",
     "structlog",
 )
 """Modules of the `server` extra."""

@@ -9,6 +9,7 @@ from userstream_server.auth.tls import expiry_of
 from userstream_server.databases.database import Database
 from userstream_server.databases.open import open_database
 from userstream_server.errors import UserStreamError
+from userstream_server.file_limits import shortage
 from userstream_server.settings import ServerSettings
 
 __all__ = ["Finding", "find_all"]
@@ -39,6 +40,7 @@ def find_all(settings: ServerSettings) -> Iterator[Finding]:
     """Check everything. Invalid settings end the program before this is called."""
     yield Finding("settings", "ok", f"listening on {settings.listen}")
     yield from _secret_files(settings)
+    yield _files(settings)
     yield _tls(settings)
     yield _tokens(settings)
     database = open_database(settings.database_options)
@@ -55,6 +57,12 @@ def _secret_files(settings: ServerSettings) -> Iterator[Finding]:
         if path is not None and path.exists() and path.stat().st_mode & stat.S_IROTH:
             text = f"USERSTREAM_{name.upper()}: every user of this system can read the file"
             yield Finding("secrets", "warn", text)
+
+
+def _files(settings: ServerSettings) -> Finding:
+    if warning := shortage(settings):
+        return Finding("files", "warn", warning)
+    return Finding("files", "ok", f"enough for {settings.connections_max} connections")
 
 
 def _tls(settings: ServerSettings) -> Finding:

@@ -89,6 +89,8 @@ class ServerSettings(BaseSettings):
     """Maximum number of calls of one caller at once; a caller is a certificate's name, a token, or else an address."""
     streams_per_connection_max: Annotated[int, Field(ge=1, le=100_000)] = 32
     """Maximum number of calls of one connection at once; clients queue further calls themselves."""
+    connections_max: Count = 2000
+    """Maximum number of connections to the service; fewer where the limit of open files is too low for so many."""
     calls_waiting_max: Annotated[int, Field(ge=0, le=10_000)] = 100
     """Maximum number of calls that wait for one of streams_max to end; further calls are refused at once."""
     call_wait_seconds: Seconds = 1.0
@@ -105,6 +107,8 @@ class ServerSettings(BaseSettings):
     """How long a connection accepts new calls, plus or minus a tenth; the client then opens another."""
     max_connection_age_grace_seconds: Seconds = 600.0
     """How long its running calls may continue after that; streams then end UNAVAILABLE and can be resumed."""
+    max_connection_idle_seconds: Seconds = 600.0
+    """A connection without a call for this long is closed; its client connects again at its next call."""
     handshake_timeout_seconds: Seconds = 10.0
     """A connection that has not completed its TLS and HTTP/2 handshake by then is closed."""
     ping_interval_seconds: Seconds = 5.0

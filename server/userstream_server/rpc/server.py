@@ -25,6 +25,7 @@ from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.interceptors.status import ErrorInterceptor
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rpc.cancellation import Calls
+from userstream_server.rpc.connection_limits import connection_limits, health_connection_limits
 from userstream_server.rpc.health import HealthMonitor
 from userstream_server.rpc.requests import RequestReader
 from userstream_server.rpc.service import UserService
@@ -141,7 +142,10 @@ def build_server(
         reflection.enable_server_reflection(names, main)
     servers, ports = [main], [_bind(main, settings.listen, access.credentials)]
     if settings.health_listen:
-        apart = grpc.server(ThreadPoolExecutor(4, thread_name_prefix="health"), options=options)
+        apart = grpc.server(
+            ThreadPoolExecutor(4, thread_name_prefix="health"),
+            options=health_connection_limits(options),
+        )
         health_pb2_grpc.add_HealthServicer_to_server(monitor.servicer, apart)
         servers.append(apart)
         ports.append(_bind(apart, settings.health_listen, None))
@@ -231,6 +235,7 @@ def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, i
         ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_seconds)),
         ("grpc.max_connection_age_grace_ms", _ms(settings.max_connection_age_grace_seconds)),
         ("grpc.server_handshake_timeout_ms", _ms(settings.handshake_timeout_seconds)),
+        *connection_limits(settings),
         # A client may ping without a call, and more often than every five minutes.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(settings.ping_interval_seconds)),

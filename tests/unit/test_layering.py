@@ -31,8 +31,9 @@ ALLOWED = {
     "grpc_internals": set(),
     "settings": {"databases", "auth"},
     "file_limits": {"settings"},
+    "setting_names": {"settings"},
     "workers": {"settings", "signals", "logs"},
-    "preflight": {"settings", "databases", "auth", "file_limits"},
+    "preflight": {"settings", "databases", "auth", "file_limits", "setting_names"},
 }  # fmt: skip
 
 

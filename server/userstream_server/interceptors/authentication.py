@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import grpc
 
-from userstream_server.auth.bearer_tokens import AuthTokens, digest_of
+from userstream_server.auth.bearer_tokens import AuthTokens, bearer_token, digest_of
 from userstream_server.errors import UnauthenticatedError
 from userstream_server.interceptors.base import SurroundingInterceptor
 from userstream_server.interceptors.caller import as_caller
@@ -26,11 +26,10 @@ class AuthInterceptor(SurroundingInterceptor):
     @contextmanager
     def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
         """See the base class."""
-        value = dict(context.invocation_metadata()).get("authorization", "")
-        kind, _, token = str(value).partition(" ")
-        if kind.lower() != "bearer" or not self._tokens.accepts(token.strip()):
+        token = bearer_token(context.invocation_metadata())
+        if not self._tokens.accepts(token):
             raise UnauthenticatedError(
                 "TOKEN_REFUSED", "Send one of the server's tokens as `authorization: Bearer TOKEN`."
             )
-        with as_caller(f"token:{digest_of(token.strip()).hex()}"):
+        with as_caller(f"token:{digest_of(token).hex()}"):
             yield

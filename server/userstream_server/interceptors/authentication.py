@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import grpc
-
 from userstream_server.auth.bearer_tokens import AuthTokens, bearer_token, digest_of
 from userstream_server.errors import UnauthenticatedError
-from userstream_server.interceptors.base import SurroundingInterceptor
+from userstream_server.interceptors.base import Call, CallInterceptor
 from userstream_server.interceptors.caller import as_caller
 
-__all__ = ["AuthInterceptor"]
+__all__ = ["AuthenticationInterceptor"]
 
 
-class AuthInterceptor(SurroundingInterceptor):
+class AuthenticationInterceptor(CallInterceptor):
     """Refuses calls without one of the tokens in `authorization: Bearer …`.
 
     Args:
@@ -24,9 +22,13 @@ class AuthInterceptor(SurroundingInterceptor):
         self._tokens = tokens
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
-        """See the base class."""
-        token = bearer_token(context.invocation_metadata())
+    def around(self, call: Call) -> Iterator[None]:
+        """Check the call's token; the caller is then known by it.
+
+        Raises:
+            UnauthenticatedError: There is not exactly one token, or it is not one of the server's.
+        """
+        token = bearer_token(call.context.invocation_metadata())
         if not self._tokens.accepts(token):
             raise UnauthenticatedError(
                 "TOKEN_REFUSED", "Send one of the server's tokens as `authorization: Bearer TOKEN`."

@@ -1,10 +1,9 @@
-"""Mutual TLS: which of the clients that an authority vouches for may call."""
+"""Mutual TLS: which clients may call, of those whose certificate a trusted authority signed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-import grpc
 import structlog
 
 from userstream_server.auth.certificate_names import (
@@ -13,13 +12,13 @@ from userstream_server.auth.certificate_names import (
     names_in_certificate,
 )
 from userstream_server.errors import AccessDeniedError
-from userstream_server.interceptors.base import SurroundingInterceptor
+from userstream_server.interceptors.base import Call, CallInterceptor
 from userstream_server.interceptors.caller import as_caller
 
-__all__ = ["ClientNameInterceptor"]
+__all__ = ["CertificateNameInterceptor"]
 
 
-class ClientNameInterceptor(SurroundingInterceptor):
+class CertificateNameInterceptor(CallInterceptor):
     """Refuses clients whose certificate has none of the allowed names.
 
     Args:
@@ -30,12 +29,16 @@ class ClientNameInterceptor(SurroundingInterceptor):
         self._names = names
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
-        """See the base class."""
+    def around(self, call: Call) -> Iterator[None]:
+        """Check the certificate's names; the caller is then known by the one that was allowed.
+
+        Raises:
+            AccessDeniedError: None of them is allowed to call this service.
+        """
         # Bytes, whatever the types say.
-        known = names_in_certificate(cast("Any", context.auth_context()))
+        known = names_in_certificate(cast("Any", call.context.auth_context()))
         names = self._names()
-        allowed = names.allowed(method.split("/")[1], known)
+        allowed = names.allowed(call.method.split("/")[1], known)
         if names.entries and allowed is None:
             raise AccessDeniedError(
                 "CLIENT_NAME_REFUSED",

@@ -15,6 +15,7 @@ from userstream_server import grpc_internals  # noqa: F401 - before anything tha
 from userstream_server.databases.database import Database
 from userstream_server.databases.open import open_database
 from userstream_server.errors import UnavailableError, UserStreamError
+from userstream_server.file_limits import raise_file_limit, shortage
 from userstream_server.logs import configure_logs, set_level
 from userstream_server.preflight import find_all
 from userstream_server.rpc.server import UserStreamServer, build_server
@@ -74,6 +75,7 @@ def _supervise(settings: ServerSettings) -> int:
 def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object]) -> None:
     """Run until SIGTERM or SIGINT, or as a worker until the process that started it is gone."""
     signals = Signals(stop_with_stdin=worker is not None)
+    _prepare_files(settings)
     database = open_database(settings.database_options)
     if database.driver.kind == "python":
         _log.warning("slow_driver", message="The database driver's C extension does not load here.")
@@ -104,6 +106,13 @@ def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object
         server.stop(settings.drain_seconds)
         database.close()
     _log.info("stopped")
+
+
+def _prepare_files(settings: ServerSettings) -> None:
+    """Raise the limit of open files; warn if what is allowed is not enough."""
+    raise_file_limit(settings)
+    if warning := shortage(settings):
+        _log.warning("few_open_files", message=warning)
 
 
 def _reload(server: UserStreamServer, given: dict[str, object]) -> None:

@@ -16,7 +16,6 @@ MODULES = {
     "opentelemetry-exporter-prometheus": "opentelemetry.exporter.prometheus",
     "opentelemetry-sdk": "opentelemetry.sdk",
     "prometheus-client": "prometheus_client",
-    "sqlalchemy": "sqlalchemy",
     "structlog": "structlog",
 }
 """Each package of the extra, with a module that only it has."""

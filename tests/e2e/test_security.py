@@ -1,6 +1,7 @@
 """Who may call, and how the answer changes while streams run."""
 
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
 from signal import SIGHUP
 from typing import Any
@@ -86,6 +87,38 @@ def test_client_names(reader_url: str, tmp_path: Path, authority: Authority) -> 
     assert NAMES == seen
 
 
+OTHER_KINDS = [
+    # the list, the certificate's one alternative name, whether it may call
+    ("reports.example", x509.RFC822Name("reports.example"), False),
+    ("reports.example", x509.UniformResourceIdentifier("reports.example"), False),
+    ("*.example", x509.RFC822Name("reports.example"), False),
+    ("spiffe://example/reports", x509.DNSName("spiffe://example/reports"), False),
+    ("spiffe://example/reports", x509.UniformResourceIdentifier("spiffe://example/reports"), True),
+    ("reports@example.com", x509.RFC822Name("reports@example.com"), True),
+    ("192.0.2.7", x509.DNSName("192.0.2.7"), False),
+    ("192.0.2.7", x509.IPAddress(ip_address("192.0.2.7")), True),
+    ("reports.example", x509.DNSName("reports.example"), True),
+]
+
+
+def test_kinds_of_client_names(reader_url: str, tmp_path: Path, authority: Authority) -> None:
+    """An e-mail address, URI or IP address in a certificate never passes for a host name on the list."""
+    settings = tls(authority, clients=True)
+    (tmp_path / ".env").write_text("USERSTREAM_TLS_CLIENT_NAMES=nobody.example\n")
+    seen = []
+    with serving(reader_url, tmp_path, **settings) as server:
+        for names, name, _ in OTHER_KINDS:
+            (tmp_path / ".env").write_text(f"USERSTREAM_TLS_CLIENT_NAMES={names}\n")
+            hang_up(server)
+            pair = authority.issue("reports.example", host="", address="", others=[name])
+            with secure_channel(server.target, authority.ca, pair) as channel:
+                seen.append((names, name, may_call(channel)[0]))
+        log = server.log
+
+    assert OTHER_KINDS == seen
+    assert "reports@" not in log
+
+
 def may_call(channel: grpc.Channel) -> tuple[bool, bool]:
     """Say whether the service and reflection answer; a refusal must have the one reason."""
     answers = []
@@ -146,6 +179,23 @@ def test_tokens_rotate(reader_url: str, tmp_path: Path) -> None:
     assert refusal.info.reason == "TOKEN_REFUSED"
     assert {"TOKEN_REFUSED"} == {error.info.reason for error in nameless}
     assert last.receipt.user_count == 60_000
+
+
+def test_two_tokens(reader_url: str, tmp_path: Path) -> None:
+    """A call with two authorization headers is refused, also if both are right: who it is from is not clear."""
+    (tmp_path / "tokens").write_text("one-token\nother-token\n")
+    headers = [("authorization", f"Bearer {token}") for token in ("one-token", "other-token")]
+    with (
+        serving(reader_url, tmp_path, AUTH_TOKENS_FILE=tmp_path / "tokens") as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        assert [60_000, 60_000] == [user_count(channel, metadata=[header]) for header in headers]
+        refusals = [
+            failure(channel, metadata=pair) for pair in (headers, headers[::-1], headers[:1] * 2)
+        ]
+
+    assert {grpc.StatusCode.UNAUTHENTICATED} == {refusal.code for refusal in refusals}
+    assert {"TOKEN_AMBIGUOUS"} == {refusal.info.reason for refusal in refusals}
 
 
 def test_every_worker_reloads(reader_url: str, tmp_path: Path) -> None:

@@ -64,9 +64,9 @@ def small_servers(
 def large_server(
     large_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    """Yield a server over 60,000 users, with health polled rarely so that it opens no connections."""
+    """Yield a server over 60,000 users that lets each kind of call run beside the others."""
     folder = tmp_path_factory.mktemp("large")
-    with serving(large_url, folder, HEALTH_POLL_SECONDS=600) as process:
+    with serving(large_url, folder, HEALTH_POLL_SECONDS=600, POOL_SCANS_SHARE=0.5) as process:
         yield process
 
 

@@ -8,6 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.table_check import Column, check_shape, columns_of
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError
@@ -51,12 +52,11 @@ def open_writer(url: DatabaseUrl) -> Iterator[Writer]:
     # Imported late: the embedded database needs no driver.
     from userstream_server.databases.mysql.connecting import (  # noqa: PLC0415
         DRIVER_ERRORS,
-        MySQLOptions,
         connect_any,
     )
     from userstream_server.databases.mysql.errors import translate  # noqa: PLC0415
 
-    connection, _ = connect_any(MySQLOptions(url), tuple(url.hosts), writing=True)
+    connection, _ = connect_any(DatabaseOptions(url), tuple(url.hosts), writing=True)
     try:
         yield _MySQLWriter(connection, url.database)
     except DRIVER_ERRORS as error:

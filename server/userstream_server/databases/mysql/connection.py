@@ -17,12 +17,13 @@ from userstream_server.databases.database import DatabaseFound
 from userstream_server.databases.mysql.connecting import (
     DRIVER_ERRORS,
     Address,
-    MySQLOptions,
     connect_any,
     is_mariadb,
+    is_pure,
 )
 from userstream_server.databases.mysql.errors import translate
 from userstream_server.databases.mysql.native_rows import native_rows
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.types import EncodedUsers, count_ages
@@ -45,10 +46,10 @@ class MySQLConnection:
         reusable: See `pool.Poolable`.
     """
 
-    def __init__(self, options: MySQLOptions, addresses: tuple[Address, ...]) -> None:
+    def __init__(self, options: DatabaseOptions, addresses: tuple[Address, ...]) -> None:
         """Connect."""
         self._raw, self.address = connect_any(options, addresses)
-        self._pure = options.use_pure
+        self._pure = is_pure(options)
         self.thread_id = int(self._raw.connection_id)
         self._version = str(self._raw.server_info)
         self.is_mariadb = is_mariadb(self._raw)

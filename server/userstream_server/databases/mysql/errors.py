@@ -95,8 +95,10 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
         1160,
         1161,
         1184,
+        2001,  # this and 2004: no file descriptor for one more connection
         2002,
         2003,
+        2004,
         2005,
         2006,
         2012,

@@ -18,8 +18,9 @@ from typing import Any
 
 from mysql.connector import errors as driver_errors
 
-from userstream_server.databases.mysql.connecting import DRIVER_VERSION, HAVE_CEXT, MySQLOptions
+from userstream_server.databases.mysql.connecting import DRIVER_VERSION, HAVE_CEXT, is_pure
 from userstream_server.databases.mysql.native_library import RowFetcher, load_library
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.rows.types import EncodedUsers
 
 if HAVE_CEXT:
@@ -126,13 +127,13 @@ class NativeReader:
         return driver_errors.Error(errno=self._client.mysql_errno(self._session))
 
 
-def can_read_natively(options: MySQLOptions) -> bool:
+def can_read_natively(options: DatabaseOptions) -> bool:
     """Say whether that is wished for and both libraries are there and known."""
-    wished = options.native_rows and not options.use_pure
+    wished = options.native_rows and not is_pure(options)
     return wished and load_library() is not None and _load_client() is not None
 
 
-def native_rows(connection: Any, options: MySQLOptions) -> NativeReader | None:
+def native_rows(connection: Any, options: DatabaseOptions) -> NativeReader | None:
     """Return a reader for one of the driver's connections; None where rows have to be read in Python."""
     library, client = load_library(), _load_client()
     if not can_read_natively(options) or library is None or client is None:

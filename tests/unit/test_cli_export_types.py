@@ -5,7 +5,6 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from unittest import mock
 
@@ -14,6 +13,7 @@ import pytest
 from userstream_client.cli import _compression
 from userstream_client.cli.export import parts
 from userstream_testing.command import Ran, run_here
+from userstream_testing.exports import needs_zstd
 from userstream_testing.scripted_server import (
     Fail,
     ScriptedServer,
@@ -42,10 +42,6 @@ def unzstd(data: bytes) -> bytes:
 
 
 UNPACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "zstd": unzstd}
-needs_zstd = pytest.mark.skipif(
-    sys.version_info < (3, 14) and not find_spec("zstandard"),
-    reason="no zstd here: neither Python 3.14 nor the package zstandard",
-)
 BOTH = ["gzip", pytest.param("zstd", marks=needs_zstd)]
 
 

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import PurePath
-from typing import Annotated
-
-import typer
 
 from userstream_client.cli._compression import Compression, check_compression
 from userstream_client.cli._problems import UsageProblem
 
-__all__ = ["COLUMNAR", "FileFormat", "FileFormatOption", "FileType", "file_type_from", "named_type"]
+__all__ = [
+    "COLUMNAR",
+    "FileFormat",
+    "FileType",
+    "check_file_type",
+    "file_type_from",
+    "named_type",
+]
 
 
 class FileFormat(StrEnum):
@@ -33,11 +37,6 @@ _FORMATS = {
     ".feather": FileFormat.ARROW,
 }
 _COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
-
-FileFormatOption = Annotated[
-    FileFormat | None,
-    typer.Option("--format", help="Without it the file's name decides; else csv."),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +77,16 @@ def file_type_from(
         style or named_format or FileFormat.CSV,
         compression or named_compression or Compression.NONE,
     )
-    _check(found)
+    check_file_type(found)
     return found
 
 
-def _check(found: FileType) -> None:
+def check_file_type(found: FileType) -> None:
+    """Make sure that a type exists and its library is there.
+
+    Raises:
+        UsageProblem: It does not, or it is not.
+    """
     if found.format in COLUMNAR and found.compression is not Compression.NONE:
         raise UsageProblem(
             f"--format {found.format} is compressed inside: leave out --compress and the ending .gz or .zst"

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,7 +13,7 @@ from userstream_client.cli._output import USER_COLUMNS
 from userstream_client.cli._problems import DamagedFile
 from userstream_client.models import User
 
-__all__ = ["read_users"]
+__all__ = ["read_users", "taken"]
 
 _PIECE_BYTES = 64 * 1024
 # Two texts of 255 characters, quoted, take a few kilobytes; a longer line has lost its end.
@@ -29,6 +30,16 @@ def read_users(path: Path, file_type: FileType) -> Iterator[User]:
     """
     with path.open("rb") as file:
         yield from _READERS[file_type.format](file, file_type)
+
+
+def taken(users: Iterator[User], most: int) -> tuple[list[User], DamagedFile | None]:
+    """Return the next users of a file, and the damage that they end at; None where there is none."""
+    found: list[User] = []
+    try:
+        found.extend(islice(users, most))
+    except DamagedFile as damage:
+        return found, damage
+    return found, None
 
 
 def _csv_users(file: BinaryIO, file_type: FileType) -> Iterator[User]:
@@ -98,8 +109,14 @@ def _parquet_users(file: BinaryIO, _file_type: FileType) -> Iterator[User]:
         "Parquet",
         lambda: parquet.ParquetFile(file),
         lambda opened: opened.schema_arrow,
-        lambda opened: opened.iter_batches(_BATCH_ROWS),
+        _parquet_batches,
     )
+
+
+def _parquet_batches(opened: Any) -> Iterator[Any]:
+    # Group by group and without threads of its own: otherwise memory grows with the number of groups.
+    for group in range(opened.num_row_groups):
+        yield from opened.iter_batches(_BATCH_ROWS, row_groups=[group], use_threads=False)
 
 
 def _arrow_users(file: BinaryIO, _file_type: FileType) -> Iterator[User]:
@@ -109,8 +126,15 @@ def _arrow_users(file: BinaryIO, _file_type: FileType) -> Iterator[User]:
         "Arrow",
         lambda: ipc.open_file(file),
         lambda opened: opened.schema,
-        lambda opened: map(opened.get_batch, range(opened.num_record_batches)),
+        _arrow_batches,
     )
+
+
+def _arrow_batches(opened: Any) -> Iterator[Any]:
+    for number in range(opened.num_record_batches):
+        batch = opened.get_batch(number)
+        for begin in range(0, batch.num_rows, _BATCH_ROWS):
+            yield batch.slice(begin, _BATCH_ROWS)
 
 
 def _columnar_users(
@@ -130,7 +154,8 @@ def _columnar_users(
             for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 row += 1
                 yield _typed(values, f"row {row}")
-    except (pa.ArrowException, OSError):  # the file itself was opened before, and is readable
+    # The file itself was opened before, and is readable.
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         raise DamagedFile(f"it is no whole {name} file, from row {row + 1} on") from None
 
 

@@ -13,13 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from userstream_client._client import UserStreamClient
 from userstream_client.cli import _arguments as args
 from userstream_client.cli._compression import Compression
-from userstream_client.cli._file_types import FileFormatOption, file_type_from
+from userstream_client.cli._file_types import FileFormat, file_type_from
 from userstream_client.cli._output import note
 from userstream_client.cli._problems import ExportProblem, UsageProblem
 from userstream_client.cli.export.lock import only_export_to
 from userstream_client.cli.export.parts import PartReader
 from userstream_client.cli.export.plan import STDOUT, Plan
 from userstream_client.cli.export.publish import finish, is_published, settle
+from userstream_client.cli.export.server_version import server_version
 from userstream_client.cli.export.state import (
     ExportState,
     Part,
@@ -43,7 +44,10 @@ def export(
             metavar="FILE", help="Replaced at the end if it is there; - is standard output."
         ),
     ],
-    style: FileFormatOption = None,
+    style: Annotated[
+        FileFormat | None,
+        typer.Option("--format", help="Without it the file's name decides; else csv."),
+    ] = None,
     compression: Annotated[
         Compression | None,
         typer.Option(
@@ -88,10 +92,10 @@ def export(
             return
         plan.check()
         with explained(plan), only_export_to(plan.path):
-            _export(client, plan, resume=resume)
+            _export(client, plan, target, resume=resume)
 
 
-def _export(client: UserStreamClient, plan: Plan, *, resume: bool) -> None:
+def _export(client: UserStreamClient, plan: Plan, target: str | None, *, resume: bool) -> None:
     state = _saved(plan) if resume else None
     if state and is_published(state, plan.path):
         settle(state, plan.path)
@@ -103,7 +107,7 @@ def _export(client: UserStreamClient, plan: Plan, *, resume: bool) -> None:
         state = _begun(client, plan)
     with _shown() as show:
         PartReader(client, state, plan).read(show)
-    finish(state, plan)
+    finish(state, plan, server_version(target) if plan.manifest else None)
     note(f"{state.user_count} users, all accounted for, in {plan.shown}")
 
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import grpc
 import pytest
 from userstream_client.cli._formats import encoder_for
 from userstream_client.cli.export import part_file, parts
+from userstream_client.cli.export.stopping import Stopped, stop_on_signals
 from userstream_testing.command import COMMAND, Ran, clean_environment, run_here
 from userstream_testing.scripted_server import (
     Fail,
@@ -88,6 +90,28 @@ def test_a_signal(number: int, code: int, word: str, tmp_path: Path) -> None:
         users, size = continued(err, tmp_path)
         assert users in {0, 2, 4, 6}  # however many of the messages it had taken
         assert size == size_of(users)
+
+
+@pytest.mark.slow
+def test_a_second_signal() -> None:
+    """It ends the process at once, without waiting for what is being saved; then the handlers are the old ones."""
+    program = (
+        "import os, time\n"
+        "from userstream_client.cli.export.stopping import Stopped, stop_on_signals\n"
+        "with stop_on_signals():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), 15)\n"
+        "    except Stopped:\n"
+        "        os.kill(os.getpid(), 2)\n"
+        "        time.sleep(30)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], env=clean_environment(), check=False)
+    before = [signal.getsignal(number) for number in (2, 15, 1)]
+    with pytest.raises(Stopped), stop_on_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert 130 == ran.returncode
+    assert before == [signal.getsignal(number) for number in (2, 15, 1)]
 
 
 @pytest.mark.slow

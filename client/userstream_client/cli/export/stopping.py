@@ -1,5 +1,6 @@
 """What an export says when it cannot end: why, what is kept, and the command that continues it."""
 
+import os
 import shlex
 import signal
 import sys
@@ -40,7 +41,10 @@ class Stopped(BaseException):
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Raise Stopped in the block on Ctrl-C, SIGTERM and SIGHUP, those that are not ignored already."""
+    """Raise Stopped in the block on Ctrl-C, SIGTERM and SIGHUP, those that are not ignored already.
+
+    A second signal, while the block saves what it has, ends the process at once: that is as safe as SIGKILL.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread gets signals
         return
@@ -57,7 +61,14 @@ def stop_on_signals() -> Iterator[None]:
 
 
 def _raise_stopped(number: int, _frame: FrameType | None) -> NoReturn:
+    for other in _CODES:
+        if signal.getsignal(other) is _raise_stopped:
+            signal.signal(other, _leave_at_once)
     raise Stopped(number)
+
+
+def _leave_at_once(number: int, _frame: FrameType | None) -> NoReturn:
+    os._exit(_CODES[signal.Signals(number)][0])
 
 
 @contextmanager

@@ -100,7 +100,8 @@ def explained(plan: Plan) -> Iterator[None]:
 
 def _cannot_write(plan: Plan, error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
-    return f"cannot write {plan.shown}: {error.strerror or error}{where}"
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"cannot write {plan.shown}: {reason}{where}"
 
 
 def _kept(plan: Plan) -> str:

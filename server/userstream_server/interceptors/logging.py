@@ -1,4 +1,4 @@
-"""One line a call."""
+"""One log line per call."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import grpc
 import structlog
 
 from userstream_server.call_stats import begin_call_stats
-from userstream_server.interceptors.base import SurroundingInterceptor, call_status
+from userstream_server.interceptors.base import Call, CallInterceptor, call_status
 from userstream_server.version import VERSION
 
 __all__ = ["REQUEST_ID", "SERVER_VERSION", "LoggingInterceptor"]
@@ -22,26 +22,26 @@ _HARMLESS = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
 """What request ids are made of in practice. No spaces, quotes or @, so that nobody's address gets into a log."""
 
 
-class LoggingInterceptor(SurroundingInterceptor):
-    """Logs request id, method, peer, status, rows, duration, and what the call noted of itself while it ran."""
+class LoggingInterceptor(CallInterceptor):
+    """Logs request id, method, peer, status, rows, duration, and what the call bound to the log while it ran."""
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
-        """See the base class."""
+    def around(self, call: Call) -> Iterator[None]:
+        """Begin the call's stats and log them at its end."""
         started_at = monotonic()
-        stats = begin_call_stats(method.rpartition("/")[2])
+        stats = begin_call_stats(call.method.rpartition("/")[2])
         structlog.contextvars.clear_contextvars()
-        request_id = _request_id(context)
+        request_id = _request_id(call.context)
         structlog.contextvars.bind_contextvars(
-            method=stats.method, peer=context.peer(), request_id=request_id
+            method=stats.method, peer=call.context.peer(), request_id=request_id
         )
         try:
             yield
         finally:
-            status = call_status(context)
+            status = call_status(call.context)
             if status == "OK":
                 # Not with errors: whoever may not call learns nothing of the version.
-                context.set_trailing_metadata(((REQUEST_ID, request_id), (SERVER_VERSION, VERSION)))
+                call.context.set_trailing_metadata(((REQUEST_ID, request_id), (SERVER_VERSION, VERSION)))
             _log.info(
                 "call",
                 status=status,
@@ -52,7 +52,7 @@ class LoggingInterceptor(SurroundingInterceptor):
 
 
 def _request_id(context: grpc.ServicerContext) -> str:
-    """Return the caller's x-request-id where it is a harmless one, else a new one; send it back either way."""
+    """Return the caller's x-request-id if it is harmless, else a new one; either way it goes back to the caller."""
     sent = dict(context.invocation_metadata()).get(REQUEST_ID, "")
     request_id = sent if isinstance(sent, str) and _HARMLESS.fullmatch(sent) else uuid4().hex
     context.set_trailing_metadata(((REQUEST_ID, request_id),))

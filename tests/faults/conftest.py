@@ -21,6 +21,8 @@ def pytest_terminal_summary(
     """Print the account; write that of a whole long run into docs/reliability.md if it is asked for."""
     if _report.lines:
         terminalreporter.write_line(f"\n{_report.table()}\n")
+    for line in _report.notes.values():
+        terminalreporter.write_line(line)
     if os.environ.get("USERSTREAM_WRITE_RELIABILITY"):
         if exitstatus or config.option.markexpr or config.option.keyword:
             terminalreporter.write_line("docs/reliability.md: not written, not a whole long run")

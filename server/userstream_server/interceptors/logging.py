@@ -41,7 +41,9 @@ class LoggingInterceptor(CallInterceptor):
             status = call_status(call.context)
             if status == "OK":
                 # Not with errors: whoever may not call learns nothing of the version.
-                call.context.set_trailing_metadata(((REQUEST_ID, request_id), (SERVER_VERSION, VERSION)))
+                call.context.set_trailing_metadata(
+                    ((REQUEST_ID, request_id), (SERVER_VERSION, VERSION))
+                )
             _log.info(
                 "call",
                 status=status,

@@ -134,9 +134,9 @@ def test_a_published_file_that_was_changed_since(tmp_path: Path) -> None:
 
 def test_an_export_without_manifest_removes_the_old_one(tmp_path: Path) -> None:
     """The old manifest would be untrue of the new file."""
-    with ScriptedServer(answer, answer) as server:
+    with ScriptedServer(answer, answer, answer) as server:
         export(server, tmp_path, "users.csv", "--manifest")
         assert (tmp_path / "users.csv.manifest.json").exists()
-        export(server, tmp_path, "users.csv")
+        assert 0 == export(server, tmp_path, "users.csv").code
 
     assert ["users.csv"] == [path.name for path in tmp_path.iterdir()]

@@ -4,7 +4,7 @@ import grpc
 from userstream.v1 import user_service_pb2 as pb
 from userstream.v1 import user_service_pb2_grpc
 
-from userstream_client._channel import connection_from, open_channel
+from userstream_client._channel import Connection, connection_from
 
 __all__ = ["server_version"]
 
@@ -25,7 +25,7 @@ def server_version(target: str | None) -> str | None:
         attempt_timeout_seconds=None,
         resume=None,
     )
-    with open_channel(connection) as channel:
+    with _open_channel(connection) as channel:
         ask = user_service_pb2_grpc.UserServiceStub(channel).PartitionUsers.with_call
         request = pb.PartitionUsersRequest(partition_count=1)
         try:
@@ -34,3 +34,10 @@ def server_version(target: str | None) -> str | None:
             return None
     found = dict(call.trailing_metadata() or ()).get(_KEY)
     return found if isinstance(found, str) else None
+
+
+def _open_channel(connection: Connection) -> grpc.Channel:
+    target, credentials, options = connection.channel_arguments(balanced=True)
+    if credentials is None:
+        return grpc.insecure_channel(target, options)
+    return grpc.secure_channel(target, credentials, options)

@@ -21,7 +21,7 @@ from userstream_server.databases.mysql.connecting import (
     connect_any,
     is_mariadb,
 )
-from userstream_server.databases.mysql.errors import translate
+from userstream_server.databases.mysql.errors import translate_error
 from userstream_server.databases.mysql.native_rows import native_rows
 from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.session import BLOCK_ROWS
@@ -157,4 +157,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DRIVER_ERRORS as error:
-        raise translate(getattr(error, "errno", None)) from error
+        raise translate_error(error) from error

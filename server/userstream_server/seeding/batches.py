@@ -49,14 +49,19 @@ class Table(Protocol):
     def insert(self, users: Sequence[UserRow]) -> Inserted:
         """Add users with different user_ids, in bulk, leaving out those that a unique key forbids."""
 
+    def known(self, user_ids: Collection[str]) -> dict[str, UserRow]:
+        """Return users stored under these keys, maybe not the latest, without a lock; by the keys as spelled here."""
+
     def stored(self, user_ids: Collection[str]) -> dict[str, UserRow]:
-        """Return the users stored under these keys as of now, by the keys as they are spelled here."""
+        """Return the users stored under these keys as of now, and keep them so."""
 
     def update(self, users: Sequence[UserRow]) -> list[UserRow]:
         """Replace the values of stored users; return those that a unique key forbids."""
 
 
-def store_batch(table: Table, users: Sequence[UserRow], *, update: bool) -> BatchOutcome:
+def store_batch(
+    table: Table, users: Sequence[UserRow], *, update: bool, look_first: bool = False
+) -> BatchOutcome:
     """Add users, and find out about each that could not be added.
 
     Args:
@@ -65,17 +70,21 @@ def store_batch(table: Table, users: Sequence[UserRow], *, update: bool) -> Batc
             compared with it.
         update: Replace stored values that differ; the last of several rows with one user_id stays. Otherwise such
             rows are conflicts.
+        look_first: Most of the users are probably stored already: read them, and insert the others alone.
     """
     firsts = {user.user_id: user for user in reversed(users)}
+    stored = table.known(firsts.keys()) if look_first else {}
     # In key order, neighbours land in the same page of the clustered index.
-    inserted = table.insert(sorted(firsts.values(), key=itemgetter(0)))
+    absent = [user for user in firsts.values() if user.user_id not in stored]
+    inserted = table.insert(sorted(absent, key=itemgetter(0)))
     if inserted.new == len(users):
         return BatchOutcome(inserted.new)
     # A bulk insert tells how many were added, not which. All others are looked at.
     unclear = {user.user_id for user in inserted.unclear}
     if len(firsts) < len(users):
         unclear |= _repeated(users)
-    stored = table.stored(unclear)
+    stored |= table.stored(unclear - stored.keys())
+    unclear |= stored.keys()
     outcome = BatchOutcome(inserted.new)
     different = [
         position

@@ -68,6 +68,8 @@ class _MySQLWriter:
     def __init__(self, connection: Any, database: str, *, update: bool) -> None:
         self._connection = connection
         self._replace = update
+        # Whether the users of the batch before were mostly stored already, as when a file is seeded again.
+        self._mostly_known = False
         for statement in _SESSION:
             self._run(statement)
         quoted = "`" + database.replace("`", "``") + "`"
@@ -103,13 +105,13 @@ class _MySQLWriter:
             self._insert(some, inserted)
         return inserted
 
+    def known(self, user_ids: Collection[str]) -> dict[str, UserRow]:
+        """Return the users stored under these keys when the transaction began."""
+        return self._select(user_ids, "")
+
     def stored(self, user_ids: Collection[str]) -> dict[str, UserRow]:
         """Return the users stored under these keys, as of now."""
-        rows: list[Any] = []
-        for some in parts(sorted(user_ids), _KEYS_PER_SELECT):
-            keys = ",".join(f"'{_escape(user_id)}'" for user_id in some)
-            rows += self._rows(f"{_SELECT}({keys}){_CURRENT}")
-        return by_key(user_ids, rows)
+        return self._select(user_ids, _CURRENT)
 
     def update(self, users: Sequence[UserRow]) -> list[UserRow]:
         """Replace the values of stored users; return those that a unique key forbids."""
@@ -120,13 +122,21 @@ class _MySQLWriter:
 
     def _add(self, users: Sequence[UserRow]) -> BatchOutcome:
         try:
-            outcome = store_batch(self, users, update=self._replace)
+            outcome = store_batch(self, users, update=self._replace, look_first=self._mostly_known)
             self._connection.commit()
         except BaseException:
             with suppress(Exception):
                 self._connection.rollback()
             raise
+        self._mostly_known = outcome.new * 2 < len(users)
         return outcome
+
+    def _select(self, user_ids: Collection[str], lock: str) -> dict[str, UserRow]:
+        rows: list[Any] = []
+        for some in parts(sorted(user_ids), _KEYS_PER_SELECT):
+            keys = ",".join(f"'{_escape(user_id)}'" for user_id in some)
+            rows += self._rows(f"{_SELECT}({keys}){lock}")
+        return by_key(user_ids, rows)
 
     def _insert(self, users: Sequence[UserRow], inserted: Inserted) -> None:
         text = _statement(users, _KEEP)

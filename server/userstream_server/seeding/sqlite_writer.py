@@ -73,6 +73,10 @@ class _SQLiteWriter:
         new = self._connection.total_changes - before
         return Inserted(new, [] if new == len(users) else list(users))
 
+    def known(self, user_ids: Collection[str]) -> dict[str, UserRow]:
+        """Return the users stored under these keys."""
+        return self.stored(user_ids)
+
     def stored(self, user_ids: Collection[str]) -> dict[str, UserRow]:
         """Return the users stored under these keys."""
         rows: list[tuple[bytes, ...]] = []

@@ -72,30 +72,42 @@ def store_batch(
             rows are conflicts.
         look_first: Most of the users are probably stored already: read them, and insert the others alone.
     """
+    new, stored = _insert(table, users, look_first=look_first)
+    outcome = BatchOutcome(new)
+    if new == len(users):
+        return outcome
+    # Rows that are surely new are not in `stored`; an unclear one without a stored row has None there.
+    different = [
+        position for position, user in enumerate(users) if user != stored.get(user.user_id, user)
+    ]
+    if update and different:
+        different = _update(table, users, different, stored, outcome)
+    outcome.conflicts = [(p, _reason(users[p], stored[users[p].user_id])) for p in different]
+    outcome.unchanged = len(users) - new - outcome.updated - len(different)
+    return outcome
+
+
+def _insert(
+    table: Table, users: Sequence[UserRow], *, look_first: bool
+) -> tuple[int, dict[str, UserRow | None]]:
+    """Add the first user of each user_id.
+
+    Returns:
+        How many were added, and what is stored for each that may have been left out or comes again: None where
+            another unique key forbids it.
+    """
     firsts = {user.user_id: user for user in reversed(users)}
-    stored = table.known(firsts.keys()) if look_first else {}
+    known = table.known(firsts.keys()) if look_first else {}
     # In key order, neighbours land in the same page of the clustered index.
-    absent = [user for user in firsts.values() if user.user_id not in stored]
+    absent = [user for user in firsts.values() if user.user_id not in known]
     inserted = table.insert(sorted(absent, key=itemgetter(0)))
-    if inserted.new == len(users):
-        return BatchOutcome(inserted.new)
     # A bulk insert tells how many were added, not which. All others are looked at.
     unclear = {user.user_id for user in inserted.unclear}
     if len(firsts) < len(users):
         unclear |= _repeated(users)
-    stored |= table.stored(unclear - stored.keys())
-    unclear |= stored.keys()
-    outcome = BatchOutcome(inserted.new)
-    different = [
-        position
-        for position, user in enumerate(users)
-        if user.user_id in unclear and user != stored.get(user.user_id)
-    ]
-    if update and different:
-        different = _update(table, users, different, stored, outcome)
-    outcome.conflicts = [(p, _reason(users[p], stored.get(users[p].user_id))) for p in different]
-    outcome.unchanged = len(users) - outcome.new - outcome.updated - len(different)
-    return outcome
+    unclear -= known.keys()
+    stored = table.stored(unclear) if unclear else {}
+    return inserted.new, {**known, **{key: stored.get(key) for key in unclear}}
 
 
 def _repeated(users: Sequence[UserRow]) -> set[str]:
@@ -107,23 +119,22 @@ def _update(
     table: Table,
     users: Sequence[UserRow],
     different: list[int],
-    stored: dict[str, UserRow],
+    stored: dict[str, UserRow | None],
     outcome: BatchOutcome,
 ) -> list[int]:
     """Replace what differs, one row after another as in a file; return the positions of conflicts that remain."""
-    keys = {users[position].user_id for position in different} & stored.keys()
-    now = {key: stored[key] for key in keys}
+    now = {key: row for p in different if (row := stored[key := users[p].user_id])}
     updates: Counter[str] = Counter()
     for user in users:
-        if user.user_id in keys and user != now[user.user_id]:
+        if user != now.get(user.user_id, user):
             now[user.user_id] = user
             updates[user.user_id] += 1
-    changed = sorted(user for key, user in now.items() if user != stored[key])
-    refused = {user.user_id for user in table.update(changed)}
-    outcome.updated = sum(n for key, n in updates.items() if key not in refused)
-    for key in refused:
-        stored.pop(key)
-    return [p for p in different if users[p].user_id not in keys - refused]
+    refused = table.update(sorted(user for key, user in now.items() if user != stored[key]))
+    for user in refused:
+        del now[user.user_id], updates[user.user_id]
+        stored[user.user_id] = None  # for the reason: another unique key forbids it
+    outcome.updated = updates.total()
+    return [position for position in different if users[position].user_id not in now]
 
 
 def _reason(user: UserRow, stored: UserRow | None) -> str:

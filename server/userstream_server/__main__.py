@@ -19,6 +19,7 @@ from userstream_server.file_limits import raise_file_limit, shortage
 from userstream_server.logs import configure_logs, set_level
 from userstream_server.preflight import find_all
 from userstream_server.rpc.server import UserStreamServer, build_server
+from userstream_server.seeding.command import HELP_OPTIONS, seed
 from userstream_server.seeding.seed import ensure_embedded
 from userstream_server.settings import ServerSettings, SettingsError, load_settings
 from userstream_server.signals import Signals
@@ -29,11 +30,14 @@ from userstream_server.workers import run_workers
 __all__ = ["main"]
 
 _log = structlog.get_logger()
-_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+# Plain text, as the seed command has it: usage errors go to logs too, where boxes are no help.
+_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+_app.command("seed", context_settings=HELP_OPTIONS)(seed)
 
 
-@_app.command()
+@_app.callback(invoke_without_command=True)
 def serve(
+    context: typer.Context,
     *,
     check: Annotated[
         bool, typer.Option("--check", help="Check settings, database and table, then exit.")
@@ -46,6 +50,10 @@ def serve(
     health_listen: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Stream the users of a MySQL table over gRPC. Settings come from USERSTREAM_… and .env."""
+    if context.invoked_subcommand:
+        if check or workers is not None:
+            raise typer.BadParameter("--check and --workers do not go with a command")
+        return
     options = {"workers": workers, "listen": listen, "health_listen": health_listen}
     given: dict[str, object] = {k: v for k, v in options.items() if v is not None}
     settings = _settings(given)

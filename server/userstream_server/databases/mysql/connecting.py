@@ -69,7 +69,7 @@ def connect_any(
         try:
             return _connect(options, host, port, writing=writing), (host, port)
         except DRIVER_ERRORS as error:
-            failure = translate(_number_of(error))
+            failure = translate(_number_of(error), str(error))
             failure.__cause__ = error
         except OSError as error:  # certificate files that are not there
             raise PreconditionError(

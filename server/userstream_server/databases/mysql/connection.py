@@ -21,7 +21,7 @@ from userstream_server.databases.mysql.connecting import (
     is_mariadb,
     is_pure,
 )
-from userstream_server.databases.mysql.errors import translate
+from userstream_server.databases.mysql.errors import translate_error
 from userstream_server.databases.mysql.native_rows import native_rows
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.rows.encoding import encode_blocks
@@ -158,4 +158,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DRIVER_ERRORS as error:
-        raise translate(getattr(error, "errno", None)) from error
+        raise translate_error(error) from error

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.packages import Apt, PackagesNotFoundError, unpacked
+from benchmarks.debian_packages import Apt, PackagesNotFoundError, unpacked
 
 __all__ = ["GoPrograms", "build_go_programs"]
 

@@ -8,7 +8,7 @@ driver's Python side does the same job ten times slower.
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import islice
 from time import monotonic
 from typing import Any
@@ -126,10 +126,23 @@ class MySQLConnection:
         return True
 
     def close(self) -> None:
-        """Close the connection. An unread result should be killed first, or its rest is read here."""
-        if self._native:
-            self._native.close()
-        with suppress(*DRIVER_ERRORS):
+        """Close the connection without reading the rest of a result. Its query ends when it next sends rows.
+
+        Raises:
+            RuntimeError: Another thread uses this connection.
+        """
+        with self._native.guard if self._native else nullcontext():
+            with suppress(*DRIVER_ERRORS):
+                self._close_raw()
+            if self._native:
+                # Only now: of an open connection this would read the rest.
+                self._native.close()
+
+    def _close_raw(self) -> None:
+        if self._unread and not self._pure:
+            # The driver's own close would read the rest first.
+            self._raw._cmysql.close()
+        else:
             self._raw.close()
 
     def _run(self, text: str, parameters: tuple[object, ...]) -> Iterator[Any]:

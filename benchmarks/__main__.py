@@ -19,7 +19,7 @@ from benchmarks.measures import (
     client,
     consumers,
     first_user,
-    polling,
+    grpc_internals,
     sizes,
     telemetry,
     throughput,
@@ -45,7 +45,7 @@ _MEASURES: dict[str, Callable[[Arena, _Options], report.Section]] = {
     "averages": lambda arena, o: averages.run(arena, rows=o.rows, rounds=o.rounds),
     "client": lambda arena, o: client.run(arena, rows=o.rows, rounds=o.rounds),
     "telemetry": lambda arena, o: telemetry.run(arena, rows=o.rows, rounds=o.rounds),
-    "polling": lambda arena, o: polling.run(arena, rows=o.rows, rounds=o.rounds),
+    "grpc-internals": lambda arena, o: grpc_internals.run(arena, rows=o.rows, rounds=o.rounds),
     "workers": lambda arena, o: workers.run(arena, rows=o.rows, rounds=o.rounds),
 }
 

@@ -77,7 +77,9 @@ def _generate() -> None:
     plugins = [f"--plugin={name}={_BUILD / 'bin' / name}" for name in _GENERATORS]
     outputs = [f"--go_out={target}", f"--go-grpc_out={target}"]
     command = [sys.executable, "-m", "grpc_tools.protoc", "--proto_path=protos"]
-    subprocess.run([*command, *plugins, *outputs, _PROTO], cwd=_ROOT, check=True)
+    # scripts/_environment installs the generator beside the locked packages.
+    environment = {**os.environ, "PYTHONPATH": str(Path(sys.prefix, "generator"))}
+    subprocess.run([*command, *plugins, *outputs, _PROTO], cwd=_ROOT, env=environment, check=True)
 
 
 class _Toolchain:

@@ -166,7 +166,7 @@ def _advice(error: UserStreamError) -> str:
             error.__cause__, "sqlite_errorcode", "unknown"
         )
         return (
-            f"the database refuses the users (its error {number}). Is it full, or user_data of another"
+            f"the database refuses the users (its error {number}). Is it full or read-only, or user_data of another"
             " shape than the table that seeding creates?"
         )
     return error.message

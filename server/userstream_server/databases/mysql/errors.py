@@ -5,6 +5,7 @@ Numbers: https://dev.mysql.com/doc/mysql-errors/9.0/en/ and, from 1900 on, https
 
 from collections.abc import Callable
 
+from userstream_server.databases.kept_connection import OUT_OF_FILES
 from userstream_server.errors import (
     ConflictError,
     DeadlineError,
@@ -24,6 +25,12 @@ _GONE = "The database connection was lost. Retry; a stream resumes from its last
 
 def _unavailable() -> UserStreamError:
     return UnavailableError("DATABASE_UNAVAILABLE", _GONE)
+
+
+def _out_of_files() -> UserStreamError:
+    return UnavailableError(
+        OUT_OF_FILES, "This server has no file descriptor for a database connection. Retry soon."
+    )
 
 
 def _killed() -> UserStreamError:
@@ -95,10 +102,8 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
         1160,
         1161,
         1184,
-        2001,  # this and 2004: no file descriptor for one more connection
         2002,
         2003,
-        2004,
         2005,
         2006,
         2012,
@@ -107,6 +112,7 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
         3032,
         4031,
     ),
+    _out_of_files: (2001, 2004),
     _overloaded: (1040, 1041, 1135, 1203, 1226),
     _credentials: (
         1044,

@@ -84,7 +84,7 @@ class Database(Protocol):
         """
 
     def ping(self) -> None:
-        """Make one round trip on a connection that is kept for this, so that no busy pool is in its way.
+        """Make one round trip on a new connection, apart from the pool.
 
         Raises:
             UserStreamError: The database does not answer.

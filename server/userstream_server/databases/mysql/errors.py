@@ -6,6 +6,7 @@ Numbers: https://dev.mysql.com/doc/mysql-errors/9.0/en/ and, from 1900 on, https
 from collections.abc import Callable
 
 from userstream_server.databases.mysql.access_errors import REFUSALS, refused
+from userstream_server.databases.kept_connection import OUT_OF_FILES
 from userstream_server.errors import (
     ConflictError,
     DeadlineError,
@@ -25,6 +26,12 @@ _GONE = "The database connection was lost. Retry; a stream resumes from its last
 
 def _unavailable() -> UserStreamError:
     return UnavailableError("DATABASE_UNAVAILABLE", _GONE)
+
+
+def _out_of_files() -> UserStreamError:
+    return UnavailableError(
+        OUT_OF_FILES, "This server has no file descriptor for a database connection. Retry soon."
+    )
 
 
 def _killed() -> UserStreamError:
@@ -97,10 +104,8 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
         1160,
         1161,
         1184,
-        2001,  # this and 2004: no file descriptor for one more connection
         2002,
         2003,
-        2004,
         2005,
         2006,
         2012,
@@ -109,6 +114,7 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
         3032,
         4031,
     ),
+    _out_of_files: (2001, 2004),
     _overloaded: (1040, 1041, 1135, 1203, 1226),
     # A server option forbids the statement; read-only transactions; InnoDB and the whole server read-only.
     _read_only: (1290, 1792, 1836, 1874),

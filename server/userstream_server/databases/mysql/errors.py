@@ -5,8 +5,8 @@ Numbers: https://dev.mysql.com/doc/mysql-errors/9.0/en/ and, from 1900 on, https
 
 from collections.abc import Callable
 
-from userstream_server.databases.mysql.access_errors import REFUSALS, refused
 from userstream_server.databases.kept_connection import OUT_OF_FILES
+from userstream_server.databases.mysql.access_errors import REFUSALS, refused
 from userstream_server.errors import (
     ConflictError,
     DeadlineError,

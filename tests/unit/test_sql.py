@@ -67,6 +67,43 @@ def test_values_are_parameters(dialect: Dialect, scan: Scan) -> None:
         assert conditions(scan) == len(query.parameters) == query.text.count(dialect.mark)
 
 
+RANGE = Scan(UserFilter(25, 60, "Zo%", "Example_.COM"), after="a", up_to="b")
+WHERE = (
+    " WHERE user_id > %s AND user_id <= %s AND age > %s AND age <= %s"
+    " AND name LIKE %s COLLATE utf8mb4_bin ESCAPE '!'"
+    " AND LOWER(email) LIKE %s COLLATE utf8mb4_bin ESCAPE '!'"
+)
+VALUES = ("a", "b", 25, 60, "Zo!%%", "%@example!_.com")
+FROM = " FROM user_data"
+
+
+def test_every_query_as_mysql_gets_it() -> None:
+    """Keyset pagination over the key, a key range open below, and each filter as one condition."""
+    users = "SELECT user_id, name, email, age FROM user_data"
+    key = "SELECT user_id FROM user_data"
+
+    assert [
+        f"{users}{WHERE} ORDER BY user_id LIMIT 10 OFFSET 3",
+        f"SELECT age{FROM}{WHERE}",
+        f"{key}{WHERE} ORDER BY user_id LIMIT 1 OFFSET 4",
+        f"SELECT COUNT(*){FROM}{WHERE}",
+        f"{key}{WHERE} ORDER BY user_id DESC LIMIT 1",
+    ] == [query.text for query in queries(MYSQL, RANGE)]
+    assert {VALUES} == {query.parameters for query in queries(MYSQL, RANGE)}
+    assert f"{users} ORDER BY user_id LIMIT 10" == users_query(MYSQL, Scan(), limit=10).text
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"), [("", ""), ("50% off!", "50!% off!!"), ("a_b%_!", "a!_b!%!_!!")]
+)
+def test_patterns_stand_for_themselves(text: str, pattern: str) -> None:
+    """LIKE's wildcards and our escape character are escaped wherever they come."""
+    wanted = UserFilter(name_prefix=text or "-", email_domain=text or "-")
+    query = users_query(MYSQL, Scan(wanted), limit=1)
+
+    assert (f"{pattern or '-'}%", f"%@{pattern or '-'}") == query.parameters
+
+
 @pytest.mark.parametrize("number", ["1; DROP TABLE user_data", None, 1.5j])
 def test_a_limit_is_a_number(number: Any) -> None:
     """Limits and offsets stand in the text, so nothing but whole numbers gets there."""

@@ -14,18 +14,19 @@ from userstream_server.errors import UserStreamError
 
 from benchmarks import report
 from benchmarks.arena import Arena, open_arena
-from benchmarks.machine import OtherLoad
 from benchmarks.measures import (
     averages,
     client,
     consumers,
     first_user,
+    imports,
     polling,
     sizes,
     telemetry,
     throughput,
     workers,
 )
+from benchmarks.other_load import OtherLoad
 
 __all__ = ["main"]
 
@@ -44,6 +45,7 @@ _MEASURES: dict[str, Callable[[Arena, _Options], report.Section]] = {
     "consumers": lambda arena, o: consumers.run(arena, rows=o.rows, rounds=o.rounds),
     "averages": lambda arena, o: averages.run(arena, rows=o.rows, rounds=o.rounds),
     "client": lambda arena, o: client.run(arena, rows=o.rows, rounds=o.rounds),
+    "imports": lambda _arena, o: imports.run(rounds=o.rounds),
     "telemetry": lambda arena, o: telemetry.run(arena, rows=o.rows, rounds=o.rounds),
     "polling": lambda arena, o: polling.run(arena, rows=o.rows, rounds=o.rounds),
     "workers": lambda arena, o: workers.run(arena, rows=o.rows, rounds=o.rounds),

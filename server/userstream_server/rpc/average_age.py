@@ -29,7 +29,7 @@ def average(users: Users, scan: Scan, *, histogram: bool) -> pb.AverageAgeRespon
     Args:
         users: Where to read.
         scan: Which users.
-        histogram: Also say how many users there are of each age.
+        histogram: Also return how many users there are of each age.
 
     Raises:
         PreconditionError: The sum does not fit the response's 64 bits.
@@ -61,7 +61,7 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
     """
     position, scan = plan.position, plan.scan
     current_call_stats().resumed = position.resumed_count > 0
-    said_at = monotonic()
+    sent_at = monotonic()
     is_last = False
     while not is_last:
         end = users.boundary(scan, _RANGE_USERS)
@@ -70,12 +70,12 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
         if end is not None:
             position = _advance(position, _count(users, replace(scan, up_to=end)), end)
             scan = scan.beginning_after(end)
-        if not is_last and monotonic() - said_at >= _INTERVAL_SECONDS:
+        if not is_last and monotonic() - sent_at >= _INTERVAL_SECONDS:
             if not position.estimated_users:
                 left = users.estimate(scan)
                 position = replace(position, estimated_users=position.user_count + left)
             yield running_message(plan, position, final=False)
-            said_at = monotonic()
+            sent_at = monotonic()
     yield running_message(plan, position, final=True)
 
 

@@ -130,9 +130,7 @@ def test_the_end_may_be_prefetched(
     assert reader.ahead > 3
 
 
-def test_prefetch_belongs_to_the_call(
-    database: Database, readers: ThreadPoolExecutor
-) -> None:
+def test_prefetch_belongs_to_the_call(database: Database, readers: ThreadPoolExecutor) -> None:
     """The other thread sees the call's context: its log fields, its stats, its span."""
     call.set("this one")
     reader = Watched()

@@ -34,7 +34,8 @@ def sent(
 ) -> list[pb.StreamUsersResponse]:
     plan = check_stream_users(request or pb.StreamUsersRequest())
     made = StreamMessages(plan, pb.StreamUsersResponse, estimate)
-    return [pb.StreamUsersResponse.FromString(message) for message in made.serialized(ready)]
+    messages = [message for batch in ready for message in made.add(batch)]
+    return [pb.StreamUsersResponse.FromString(m) for m in (*messages, *made.finish())]
 
 
 def progress(messages: list[pb.StreamUsersResponse]) -> list[tuple[int, int, float]]:

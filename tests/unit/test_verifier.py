@@ -13,6 +13,7 @@ from userstream_client import (
     ReceiptMismatchError,
     UserStreamError,
 )
+from userstream_client._decoding import UserList
 from userstream_client._verifier import Verifier
 from userstream_client.models import Progress, Receipt, User
 
@@ -20,8 +21,12 @@ IDS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(10)]
 NO_PROGRESS = Progress(0, 0, 0.0)
 
 
-def users(first: int, last: int) -> list[User]:
-    return [User(user_id, "Name", "e@example.com", 30) for user_id in IDS[first:last]]
+def listed(*numbers: int) -> UserList:
+    return UserList.of([User(IDS[number], "Name", "e@example.com", 30) for number in numbers])
+
+
+def users(first: int, last: int) -> UserList:
+    return listed(*range(first, last))
 
 
 def crc(count: int) -> int:
@@ -59,7 +64,7 @@ def test_every_message_moves_the_checkpoint() -> None:
 
     assert Checkpoint("token", 5, crc(5), IDS[4]) == verifier.checkpoint
     assert ("token", Progress(5, 9, 0.6)) == (verifier.resume_token, verifier.progress)
-    verifier.add([], "later", NO_PROGRESS)
+    verifier.add(listed(), "later", NO_PROGRESS)
     assert Checkpoint("later", 5, crc(5), IDS[4]) == verifier.checkpoint
 
 
@@ -69,10 +74,8 @@ def test_every_message_moves_the_checkpoint() -> None:
 def test_order(order: list[int]) -> None:
     """User_ids ascend strictly, within a message and across messages; nothing of a bad message is counted."""
     verifier = after(3)
-    wrong = [users(number, number + 1)[0] for number in order]
-
     with pytest.raises(OutOfOrderError, match=r"^the server sent a user out of order, or twice$"):
-        verifier.add(wrong, "token 2", NO_PROGRESS)
+        verifier.add(listed(*order), "token 2", NO_PROGRESS)
 
     assert Checkpoint("token", 3, crc(3), IDS[2]) == verifier.checkpoint
 
@@ -167,21 +170,57 @@ def test_figures_without_a_token_mean_nothing() -> None:
     assert (0, 0) == (verifier.checkpoint.user_count, verifier.checkpoint.user_id_crc32)
 
 
-@pytest.mark.parametrize("consistency", Consistency)
-def test_a_lost_receipt_is_written_by_the_client(consistency: Consistency) -> None:
-    """At the limit there is nothing left to ask for: count and CRC-32 are the client's own."""
-    verifier = after(5, limit=5, consistency=consistency)
-    verifier.resumed()
-    verifier.settle()
+def test_a_receipt_of_another_consistency() -> None:
+    """The consistency that was requested must be the one that was kept."""
+    verifier = after(5, consistency=Consistency.SNAPSHOT)
+    with pytest.raises(ReceiptMismatchError) as caught:
+        verifier.close(receipt(5))
 
-    assert Receipt(5, crc(5), consistency, 1) == verifier.receipt
+    words = "the call requested snapshot consistency, but the receipt says live: "
+    assert f"{words}read again, and check the server's version" == caught.value.message
+
+
+def resumed(times: int, *, consistency: Consistency = Consistency.LIVE) -> Verifier:
+    """Return a verifier of five users, of which each attempt after the first brought one more."""
+    verifier = Verifier(Checkpoint(), limit=5, consistency=consistency)
+    verifier.begin_attempt()
+    verifier.begin_attempt()  # the first one brought nothing, so there was no token to resume from
+    verifier.add(users(0, 5 - times), "token", NO_PROGRESS)
+    for number in range(5 - times, 5):
+        verifier.begin_attempt()
+        verifier.begin_attempt()  # an attempt that brings nothing is not counted by the server
+        verifier.add(users(number, number + 1), "token", NO_PROGRESS)
+    return verifier
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_a_receipt_that_hides_a_resume(times: int) -> None:
+    """The server may count more resumes than this client made, not fewer."""
+    for more in (0, 1, 7):
+        resumed(times).close(replace(receipt(5), resumed_count=times + more))
+
+    with pytest.raises(ReceiptMismatchError) as caught:
+        resumed(times).close(replace(receipt(5), resumed_count=times - 1))
+
+    words = f"the scan was resumed at least {times} times, but the receipt says {times - 1}: "
+    assert f"{words}read again, and check the server's version" == caught.value.message
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+@pytest.mark.parametrize("consistency", Consistency)
+def test_a_lost_receipt_is_written_by_the_client(consistency: Consistency, times: int) -> None:
+    """At the limit there is nothing left to ask for: count and CRC-32 are the client's own."""
+    verifier = resumed(times, consistency=consistency)
+    verifier.finish()
+
+    assert Receipt(5, crc(5), consistency, times) == verifier.receipt
 
 
 def test_a_receipt_that_came_is_kept() -> None:
     """The client writes none over it."""
     verifier = after(5, limit=5)
     verifier.close(replace(receipt(5), resumed_count=3))
-    verifier.settle()
+    verifier.finish()
 
     assert replace(receipt(5), resumed_count=3) == verifier.receipt
 
@@ -189,7 +228,7 @@ def test_a_receipt_that_came_is_kept() -> None:
 def test_a_lost_receipt_behind_a_bare_token() -> None:
     """What cannot be known is 0."""
     verifier = Verifier(Checkpoint("token"))
-    verifier.settle()
+    verifier.finish()
 
     assert Receipt(0, 0, Consistency.LIVE, 0) == verifier.receipt
 

@@ -19,8 +19,8 @@ from benchmarks.measures import (
     client,
     consumers,
     first_user,
+    grpc_internals,
     imports,
-    polling,
     sizes,
     telemetry,
     throughput,
@@ -47,7 +47,7 @@ _MEASURES: dict[str, Callable[[Arena, _Options], report.Section]] = {
     "client": lambda arena, o: client.run(arena, rows=o.rows, rounds=o.rounds),
     "imports": lambda _arena, o: imports.run(rounds=o.rounds),
     "telemetry": lambda arena, o: telemetry.run(arena, rows=o.rows, rounds=o.rounds),
-    "polling": lambda arena, o: polling.run(arena, rows=o.rows, rounds=o.rounds),
+    "grpc-internals": lambda arena, o: grpc_internals.run(arena, rows=o.rows, rounds=o.rounds),
     "workers": lambda arena, o: workers.run(arena, rows=o.rows, rounds=o.rounds),
 }
 

@@ -78,15 +78,25 @@ class Arena:
         return self._running[key]
 
     @contextmanager
-    def userstream(self, table: Table, **settings: str) -> Iterator[Server]:
-        """Run our own server for the block, with settings (`POOL_SIZE="8"`) or gRPC's variables (`GRPC_…`)."""
+    def userstream(
+        self, table: Table, *, module: str = "userstream_server", **settings: str
+    ) -> Iterator[Server]:
+        """Run our own server for the block.
+
+        Args:
+            table: What it serves.
+            module: What to run instead, for a server that is changed in some way.
+            settings: Settings without their prefix (`POOL_SIZE="8"`), or gRPC's own variables (`GRPC_…`).
+        """
         named = {
             name if name.startswith("GRPC_") else f"USERSTREAM_{name}": value
             for name, value in settings.items()
         }
         with tempfile.TemporaryDirectory(prefix="us-bench-") as folder:
+            paths = {"PYTHONPATH": python_environment()["PYTHONPATH"]}
             url = {"USERSTREAM_DATABASE_URL": table.url_text}
-            with ServerProcess({**url, **named}, folder=Path(folder)) as process:
+            given = {**paths, **url, **named}
+            with ServerProcess(given, folder=Path(folder), module=module) as process:
                 yield _Userstream(process)
                 process.terminate()
 

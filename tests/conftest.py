@@ -13,6 +13,7 @@ from userstream_server.rows.types import UserRow
 from userstream_server.seeding.seed import seed_synthetic, seed_users
 from userstream_server.seeding.synthetic import synthetic_users
 from userstream_testing.admin import execute
+from userstream_testing.certificates import Authority
 from userstream_testing.mysql_server import PrivateServer
 from userstream_testing.reader import reader_of
 from userstream_testing.server_process import ServerProcess
@@ -126,3 +127,9 @@ def shared_server(
     folder = tmp_path_factory.mktemp("server")
     with ServerProcess({"USERSTREAM_DATABASE_URL": shared_url}, folder=folder) as process:
         yield process
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Return a new authority."""
+    return Authority(tmp_path)

@@ -4,7 +4,8 @@ import os
 from itertools import islice
 from typing import Any
 
-from userstream_server.databases.mysql.connecting import MySQLOptions, connect_any
+from userstream_server.databases.mysql.connecting import connect_any
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 
 __all__ = ["main"]
@@ -16,7 +17,7 @@ _BLOCK_ROWS = 1000
 def main() -> None:
     """Read the table once."""
     url = DatabaseUrl.parse(os.environ["USERSTREAM_DATABASE_URL"])
-    connection: Any = connect_any(MySQLOptions(url), url.hosts)[0]
+    connection: Any = connect_any(DatabaseOptions(url), url.hosts)[0]
     connection.cursor(raw=True).execute(_SELECT)
     rows = iter(connection._cmysql.fetch_row, None)  # noqa: SLF001 - it has no public name
     while list(islice(rows, _BLOCK_ROWS)):

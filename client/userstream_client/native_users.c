@@ -147,7 +147,7 @@ static int measure(reader in, shape *out) {
 
 static int order_of(text before, text after) {
     size_t common = before.size < after.size ? before.size : after.size;
-    int difference = memcmp(before.bytes, after.bytes, common);
+    int difference = common ? memcmp(before.bytes, after.bytes, common) : 0; /* an empty text may have no address */
     if (!difference) difference = (before.size > after.size) - (before.size < after.size);
     return difference < 0 ? ASCENDING : difference ? UNORDERED : REPEATED;
 }

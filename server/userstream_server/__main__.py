@@ -15,9 +15,11 @@ from userstream_server import grpc_internals  # noqa: F401 - before anything tha
 from userstream_server.databases.database import Database
 from userstream_server.databases.open import open_database
 from userstream_server.errors import UnavailableError, UserStreamError
+from userstream_server.file_limits import raise_file_limit, shortage
 from userstream_server.logs import configure_logs, set_level
 from userstream_server.preflight import find_all
 from userstream_server.rpc.server import UserStreamServer, build_server
+from userstream_server.seeding.command import HELP_OPTIONS, seed
 from userstream_server.seeding.seed import ensure_embedded
 from userstream_server.settings import ServerSettings, SettingsError, load_settings
 from userstream_server.signals import Signals
@@ -28,11 +30,14 @@ from userstream_server.workers import run_workers
 __all__ = ["main"]
 
 _log = structlog.get_logger()
-_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+# Plain text, as the seed command has it: usage errors go to logs too, where boxes are no help.
+_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+_app.command("seed", context_settings=HELP_OPTIONS)(seed)
 
 
-@_app.command()
+@_app.callback(invoke_without_command=True)
 def serve(
+    context: typer.Context,
     *,
     check: Annotated[
         bool, typer.Option("--check", help="Check settings, database and table, then exit.")
@@ -45,6 +50,10 @@ def serve(
     health_listen: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Stream the users of a MySQL table over gRPC. Settings come from USERSTREAM_… and .env."""
+    if context.invoked_subcommand:
+        if check or workers is not None:
+            raise typer.BadParameter("--check and --workers do not go with a command")
+        return
     options = {"workers": workers, "listen": listen, "health_listen": health_listen}
     given: dict[str, object] = {k: v for k, v in options.items() if v is not None}
     settings = _settings(given)
@@ -74,6 +83,7 @@ def _supervise(settings: ServerSettings) -> int:
 def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object]) -> None:
     """Run until SIGTERM or SIGINT, or as a worker until the process that started it is gone."""
     signals = Signals(stop_with_stdin=worker is not None)
+    _prepare_files(settings)
     database = open_database(settings.database_options)
     if database.driver.kind == "python":
         _log.warning("slow_driver", message="The database driver's C extension does not load here.")
@@ -104,6 +114,13 @@ def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object
         server.stop(settings.drain_seconds)
         database.close()
     _log.info("stopped")
+
+
+def _prepare_files(settings: ServerSettings) -> None:
+    """Raise the limit of open files; warn if what is allowed is not enough."""
+    raise_file_limit(settings)
+    if warning := shortage(settings):
+        _log.warning("few_open_files", message=warning)
 
 
 def _reload(server: UserStreamServer, given: dict[str, object]) -> None:

@@ -1,16 +1,20 @@
-"""Every reach into gRPC's private parts, each with its reason, its guard, its fallback and its test.
+"""Every reach into gRPC's private parts, each with its reason, guard, fallback and test.
 
 Import this module before anything that imports grpc: gRPC's core reads GRPC_EXPERIMENTS only once, when it loads.
+`scripts/bench grpc-internals` measures the first two. They stay only while they give 1.2 times the speed on a path
+that users take.
 
 1. `GRPC_EXPERIMENTS` selects how the core waits for sockets (docs/adr/0006-polling.md).
-   Reason: the event engine adds a thread switch per message. Guard: `setdefault`, so the process's own value wins.
-   Fallback: gRPC ignores names it does not know. Test: tests/unit/test_polling.py.
+   Reason: 1.7 times the speed with ten users a message, a tenth less CPU for large ones. Guard: `setdefault`, so a
+   variable that is set already wins. Fallback: gRPC ignores names it does not know.
+   Test: tests/unit/test_grpc_experiments.py.
 2. `pass_on_hints` sends a `BufferableMessage` with a buffer hint (docs/adr/0009-send-hints.md).
-   Reason: a one-user message costs half as much. Guard: both patched functions must exist.
+   Reason: twice the speed with one user a message, 1.6 times with ten. Guard: both patched functions must exist.
    Fallback: messages leave one by one. Test: tests/integration/test_send_hints.py.
 3. `end_call` ends a call with a status while its handler is blocked inside gRPC.
-   Reason: the public `cancel` can only say CANCELLED, which names the wrong culprit. Guard: the core call object must
-   exist. Fallback: a plain cancel. Test: tests/e2e/test_limits_stalls.py.
+   Reason: the public `cancel` can only say CANCELLED, from which clients do not resume. It costs nothing until then.
+   Guard: the core call object must exist. Fallback: a plain cancel.
+   Tests: tests/e2e/test_limits_stalls.py, and tests/unit/test_request_timeout.py for the fallback.
 
 Source of the write flag: GRPC_WRITE_BUFFER_HINT in gRPC's include/grpc/impl/grpc_types.h.
 """

@@ -3,16 +3,20 @@
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from userstream_server.auth.bearer_tokens import AuthTokens
+from userstream_server.auth.bearer_tokens import SHORT_TOKEN_CHARS, AuthTokens
 from userstream_server.auth.tls import expiry_of
 from userstream_server.databases.database import Database
 from userstream_server.databases.open import open_database
 from userstream_server.errors import UserStreamError
+from userstream_server.file_limits import shortage
+from userstream_server.setting_names import unknown_settings
 from userstream_server.settings import ServerSettings
 
 __all__ = ["Finding", "find_all"]
 
+_ENV_FILE = Path(".env")
 _TABLE_REASONS = frozenset({"TABLE_MISSING", "TABLE_SHAPE"})
 
 
@@ -38,7 +42,9 @@ class Finding:
 def find_all(settings: ServerSettings) -> Iterator[Finding]:
     """Check everything. Invalid settings end the program before this is called."""
     yield Finding("settings", "ok", f"listening on {settings.listen}")
+    yield from (Finding("settings", "warn", text) for text in unknown_settings(_ENV_FILE))
     yield from _secret_files(settings)
+    yield _files(settings)
     yield _tls(settings)
     yield _tokens(settings)
     database = open_database(settings.database_options)
@@ -56,6 +62,16 @@ def _secret_files(settings: ServerSettings) -> Iterator[Finding]:
             text = f"USERSTREAM_{name.upper()}: every user of this system can read the file"
             yield Finding("secrets", "warn", text)
 
+    if _ENV_FILE.exists() and _ENV_FILE.stat().st_mode & stat.S_IROTH:
+        text = f"{_ENV_FILE}: every user of this system can read the file; chmod 600 {_ENV_FILE}"
+        yield Finding("secrets", "warn", text)
+
+
+def _files(settings: ServerSettings) -> Finding:
+    if warning := shortage(settings):
+        return Finding("files", "warn", warning)
+    return Finding("files", "ok", f"enough for {settings.connections_max} connections")
+
 
 def _tls(settings: ServerSettings) -> Finding:
     if settings.tls_cert is None or settings.tls_key is None:
@@ -72,10 +88,13 @@ def _tokens(settings: ServerSettings) -> Finding:
     if settings.auth_tokens_file is None:
         return Finding("tokens", "ok", "off: every caller may call")
     try:
-        count = len(AuthTokens(settings.auth_tokens_file))
+        tokens = AuthTokens(settings.auth_tokens_file)
     except (OSError, ValueError) as error:
         return Finding("tokens", "FAIL", str(error))
-    return Finding("tokens", "ok", f"{count} in the file")
+    if tokens.shortest_chars < SHORT_TOKEN_CHARS:
+        text = f"{len(tokens)} in the file, one with {tokens.shortest_chars} characters: it may be guessed"
+        return Finding("tokens", "warn", f"{text}; use random ones of {SHORT_TOKEN_CHARS} or more")
+    return Finding("tokens", "ok", f"{len(tokens)} in the file")
 
 
 def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]:

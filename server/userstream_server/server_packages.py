@@ -6,6 +6,7 @@ module before anything that imports one of these packages.
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 __all__ = ["MODULES", "missing_packages"]
 
@@ -16,7 +17,6 @@ MODULES = {
     "opentelemetry-exporter-prometheus": "opentelemetry.exporter.prometheus",
     "opentelemetry-sdk": "opentelemetry.sdk",
     "prometheus-client": "prometheus_client",
-    "sqlalchemy": "sqlalchemy",
     "structlog": "structlog",
 }
 """Each package of the extra, with a module that only it has."""
@@ -29,10 +29,16 @@ def missing_packages() -> list[str]:
 
 
 def _is_installed(module: str) -> bool:
+    """Look for a module without importing anything, as `find_spec` would do for a name with dots."""
+    top, *inside = module.split(".")
     try:
-        return find_spec(module) is not None
-    except ImportError:  # a package around it is missing
+        spec = find_spec(top)
+    except ImportError:  # an import hook may refuse
         return False
+    if spec is None:
+        return False
+    folders = spec.submodule_search_locations or ()
+    return not inside or any(Path(folder, *inside).is_dir() for folder in folders)
 
 
 if missing := missing_packages():

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from userstream_server.auth.certificate_names import ClientNames
-from userstream_server.databases.open import DatabaseOptions
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 
 __all__ = ["ServerSettings", "SettingsError", "load_settings"]
@@ -21,6 +21,7 @@ PREFIX = "USERSTREAM_"
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class SettingsError(Exception):
@@ -67,6 +68,10 @@ class ServerSettings(BaseSettings):
     """Maximum number of database connections for queries."""
     pool_wait_seconds: Seconds = 5.0
     """How long a query waits for a free connection before RESOURCE_EXHAUSTED."""
+    pool_caller_share: Share = 0.5
+    """The share of the pool, 0 to 1, that a caller may hold while others wait; idle connections are anyone's."""
+    pool_scans_share: Share = 0.25
+    """The share of the pool, 0 to 1, that full scans may hold together; filtered queries may hold twice as much."""
     snapshot_views_max: Count = 4
     """Maximum number of SNAPSHOT streams at once; each holds a connection, so it must be below pool_size."""
     connect_timeout_seconds: Seconds = 5.0
@@ -84,6 +89,8 @@ class ServerSettings(BaseSettings):
     """Maximum number of calls of one caller at once; a caller is a certificate's name, a token, or else an address."""
     streams_per_connection_max: Annotated[int, Field(ge=1, le=100_000)] = 32
     """Maximum number of calls of one connection at once; clients queue further calls themselves."""
+    connections_max: Count = 2000
+    """Maximum number of connections to the service; fewer where the limit of open files is too low for so many."""
     calls_waiting_max: Annotated[int, Field(ge=0, le=10_000)] = 100
     """Maximum number of calls that wait for one of streams_max to end; further calls are refused at once."""
     call_wait_seconds: Seconds = 1.0
@@ -100,6 +107,8 @@ class ServerSettings(BaseSettings):
     """How long a connection accepts new calls, plus or minus a tenth; the client then opens another."""
     max_connection_age_grace_seconds: Seconds = 600.0
     """How long its running calls may continue after that; streams then end UNAVAILABLE and can be resumed."""
+    max_connection_idle_seconds: Seconds = 600.0
+    """A connection without a call for this long is closed; its client connects again at its next call."""
     handshake_timeout_seconds: Seconds = 10.0
     """A connection that has not completed its TLS and HTTP/2 handshake by then is closed."""
     ping_interval_seconds: Seconds = 5.0
@@ -196,6 +205,8 @@ class ServerSettings(BaseSettings):
             self.database,
             pool_size=self.pool_size,
             pool_wait_seconds=self.pool_wait_seconds,
+            pool_caller_share=self.pool_caller_share,
+            pool_scans_share=self.pool_scans_share,
             snapshot_views=self.snapshot_views_max,
             connect_timeout_seconds=self.connect_timeout_seconds,
             query_timeout_seconds=self.query_timeout_seconds,

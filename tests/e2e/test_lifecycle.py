@@ -79,7 +79,7 @@ def test_a_wrong_password_at_start(tmp_path: Path, mysql_database: str) -> None:
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "refuses the server's user" in done.stderr
+    assert "refuses the user or the password" in done.stderr
 
 
 def test_a_missing_table_at_start(tmp_path: Path, mysql_database: str) -> None:
@@ -91,7 +91,7 @@ def test_a_missing_table_at_start(tmp_path: Path, mysql_database: str) -> None:
         done = run_to_end({"USERSTREAM_DATABASE_URL": mysql_database}, tmp_path, *arguments)
 
         assert done.returncode == 1
-        assert "scripts/seed.py" in done.stderr + done.stdout
+        assert "userstream-server seed" in done.stderr + done.stdout
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 import pytest
 from userstream.v1 import user_service_pb2 as pb
+from userstream_server.version import VERSION
 from userstream_testing.calls import stub_for
 from userstream_testing.server_process import ServerProcess
 from userstream_testing.waiting import until
@@ -93,6 +94,20 @@ def test_a_request_id_that_is_not_taken(shared_server: ServerProcess, request_id
     assert given != request_id
     assert len(given) == 32
     assert line["status"] == "OK"
+
+
+def test_the_server_s_version(shared_server: ServerProcess) -> None:
+    """It comes with calls that end well, and with no error."""
+    with stub_for(shared_server.target) as stub:
+        _, one = stub.PartitionUsers.with_call(pb.PartitionUsersRequest(partition_count=1))
+        many = stub.StreamUsers(pb.StreamUsersRequest())
+        list(many)
+        bad = stub.StreamUsers(pb.StreamUsersRequest(limit=-1))
+        with pytest.raises(grpc.RpcError):
+            list(bad)
+
+    said = [dict(call.trailing_metadata()).get("x-userstream-version") for call in (one, many, bad)]
+    assert [VERSION, VERSION, None] == said
 
 
 def test_a_cancelled_call(shared_server: ServerProcess) -> None:

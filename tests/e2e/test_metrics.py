@@ -180,8 +180,17 @@ def test_the_pool(mysql_database: str, tmp_path: Path) -> None:
         with locked_table(mysql_database):
             calls = [stub.StreamUsers(pb.StreamUsersRequest()) for _ in range(5)]
             until(lambda: pool_of(scrape(server)) == (2, 2, 3))
+            seen = scrape(server)
+            assert seen.total("userstream_pool_callers_waiting") == 1
+            assert seen.total("userstream_pool_class_in_use", **{"class": "lookup"}) == 2
+            assert seen.total("userstream_pool_class_waiting", **{"class": "lookup"}) == 3
+            assert seen.total("userstream_pool_class_waiting") == 3
         assert sum(len(list(call)) for call in calls) > 0
         until(lambda: pool_of(scrape(server)) == (2, 0, 0))
+        seen = scrape(server)
+        served = {"class": "lookup", "outcome": "served"}
+        assert seen.total("userstream_pool_waits_total", **served) >= 3
+        assert seen.total("userstream_pool_wait_seconds_total", **{"class": "lookup"}) > 0
 
 
 def pool_of(seen: Scrape) -> tuple[float, ...]:

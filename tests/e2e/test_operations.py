@@ -45,13 +45,15 @@ def test_check(reader_url: str, mysql_url: str, tmp_path: Path) -> None:
     pair = Authority(tmp_path).issue("server")
     other = Authority(tmp_path, "another").issue("other")
     tokens = tmp_path / "tokens"
-    tokens.write_text("a-token\n")
+    tokens.write_text("a-token-that-is-long-enough\n")
     tokens.chmod(0o600)
     pair.key.chmod(0o600)
     other.key.chmod(0o600)
     good: dict[str, object] = {"DATABASE_URL": reader_url, "AUTH_TOKENS_FILE": tokens}
     good |= {"TLS_CERT": pair.cert, "TLS_KEY": pair.key}
-    all_well = dict.fromkeys(("settings", "tls", "tokens", "database", "table", "driver"), "ok")
+    all_well = dict.fromkeys(
+        ("settings", "files", "tls", "tokens", "database", "table", "driver"), "ok"
+    )
     (tmp_path / "empty").touch()
     parsed = DatabaseUrl.parse(reader_url)
 
@@ -68,6 +70,32 @@ def test_check(reader_url: str, mysql_url: str, tmp_path: Path) -> None:
     code, seen = checked(good | {"DATABASE_URL": f"{mysql_url}/{name}"}, tmp_path)
     execute(mysql_url, f"DROP DATABASE {name}")
     assert (code, seen["database"], seen["table"]) == (1, "ok", "FAIL")
+
+
+def test_check_warns(reader_url: str, tmp_path: Path) -> None:
+    """It warns of misspelt settings, a .env that everybody can read, and tokens that can be guessed; exit code 0."""
+    (tmp_path / ".env").write_text("USERSTREAM_POOL_SIZ=9\n")
+    (tmp_path / ".env").chmod(0o644)
+    (tmp_path / "tokens").write_text("a-token-that-is-long-enough\nshort\n")
+    (tmp_path / "tokens").chmod(0o600)
+    settings = {
+        "USERSTREAM_DATABASE_URL": reader_url,
+        "USERSTREAM_AUTH_TOKENS_FILE": str(tmp_path / "tokens"),
+        "USERSTREAM_TSL_CERT": "server.crt",
+    }
+    done = run_to_end(settings, tmp_path, "--check")
+    warnings = [line for line in done.stdout.splitlines() if line.split()[1] == "warn"]
+    (tmp_path / ".env").chmod(0o600)
+    quiet = run_to_end(settings, tmp_path, "--check").stdout
+
+    assert [
+        "settings  warn  USERSTREAM_TSL_CERT in the environment is no setting; did you mean USERSTREAM_TLS_CERT?",
+        "settings  warn  USERSTREAM_POOL_SIZ in .env is no setting; did you mean USERSTREAM_POOL_SIZE?",
+        "secrets   warn  .env: every user of this system can read the file; chmod 600 .env",
+        "tokens    warn  2 in the file, one with 5 characters: it may be guessed; use random ones of 20 or more",
+    ] == warnings
+    assert done.returncode == 0
+    assert "secrets" not in quiet
 
 
 def test_plaintext_in_so_many_words(reader_url: str, tmp_path: Path) -> None:

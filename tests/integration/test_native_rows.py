@@ -8,10 +8,11 @@ from contextlib import closing
 
 import pytest
 from userstream_server.databases.database import Database
-from userstream_server.databases.mysql.connecting import MySQLOptions, connect_any
+from userstream_server.databases.mysql.connecting import connect_any
 from userstream_server.databases.mysql.database import MySQLDatabase
 from userstream_server.databases.mysql.native_library import load_library
 from userstream_server.databases.mysql.native_rows import native_rows
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import (
     DeadlineError,
@@ -205,7 +206,7 @@ def test_a_snapshot(database: Database, url: str) -> None:
 
 def test_a_connection_whose_number_differs_is_left_alone(url: str) -> None:
     """Had the driver moved its connection's inside, another number would stand there: no reader then."""
-    options = MySQLOptions(DatabaseUrl.parse(url))
+    options = DatabaseOptions(DatabaseUrl.parse(url))
     raw, _ = connect_any(options, tuple(options.url.hosts))
 
     class Moved:
@@ -219,7 +220,7 @@ def test_a_connection_whose_number_differs_is_left_alone(url: str) -> None:
 
 def test_memory_goes_back_after_each_query(url: str) -> None:
     """Between queries a connection holds no buffer, however large its last block was."""
-    options = MySQLOptions(DatabaseUrl.parse(url))
+    options = DatabaseOptions(DatabaseUrl.parse(url))
     raw, _ = connect_any(options, tuple(options.url.hosts))
     reader = native_rows(raw, options)
     assert reader is not None

@@ -62,6 +62,9 @@ class Caller:
     def time_remaining(self) -> None:
         """No deadline."""
 
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:1"
+
     def add_callback(self, _: object) -> bool:
         return True
 
@@ -166,6 +169,21 @@ def test_a_stalled_consumer_holds_no_connection(
 
         assert database.pool.in_use == 0
         stream.close()
+
+
+def test_busy_readers_keep_nobody_waiting(
+    database: Database, readers: ThreadPoolExecutor, users: list[UserRow]
+) -> None:
+    """While every reader waits on behalf of others, a stream reads for itself."""
+    over = threading.Event()
+    for _ in range(2):
+        readers.submit(over.wait)
+    with database.session() as session:
+        stream = Users(session, SIZES, readers).stream_users(Scan(limit=200))
+        try:
+            assert users[:200] == list(stream)
+        finally:
+            over.set()
 
 
 def test_closing_waits_for_the_reader(database: Database, readers: ThreadPoolExecutor) -> None:

@@ -52,8 +52,8 @@ def test_seeding_twice_changes_nothing(database_url: str) -> None:
     url = DatabaseUrl.parse(database_url)
     first, again = seed_sample(url), seed_sample(url)
 
-    assert (1000, 0, 0) == (first.new_users, first.known_users, first.rejected_rows)
-    assert (0, 1000) == (again.new_users, again.known_users)
+    assert (1000, 0, 0) == (first.new_users, first.unchanged_users, first.rejected_rows)
+    assert (0, 1000) == (again.new_users, again.unchanged_users)
     assert len(stored(database_url)) == 1000
 
 
@@ -102,7 +102,7 @@ def test_rejects_go_to_a_file(database_url: str, tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "2 users added" in done.stderr
-    assert "2 rows are no users" in done.stderr
+    assert "2 rows rejected" in done.stderr
     assert "b@example.com" not in done.stderr + done.stdout
     assert ["A", "D"] == sorted(row.name for row in stored(database_url))
     rejects = (tmp_path / "u.csv.rejects.csv").read_bytes().splitlines()

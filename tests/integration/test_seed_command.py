@@ -42,7 +42,7 @@ def test_a_pipe_is_a_file_too(tmp_path: Path) -> None:
 
     assert (1, b"") == (done.returncode, done.stdout)
     assert done.stderr == (
-        b"1 users added, 0 were there already.\n1 rows are no users; users.rejects.csv says why.\n"
+        b"1 users added, 0 unchanged.\n1 rows rejected; users.rejects.csv lists them:\n  1 x email is missing\n"
     )
     assert b"3,email is missing,B,,2" in (tmp_path / "users.rejects.csv").read_bytes()
 
@@ -143,7 +143,7 @@ def test_hosts_that_are_away_are_passed_over(mysql_database: str, tmp_path: Path
     url = mysql_database[:at] + "127.0.0.1:1," + mysql_database[at:]
     done = run(tmp_path, "--rows", "5", "--database-url", url)
 
-    assert b"5 users added, 0 were there already.\n" == done.stderr
+    assert b"5 users added, 0 unchanged.\n" == done.stderr
 
 
 def test_the_table_refuses(mysql_database: str, tmp_path: Path) -> None:
@@ -185,4 +185,4 @@ def test_outside_its_environment_it_finds_it(tmp_path: Path) -> None:
         timeout=100,
     )
 
-    assert (0, b"1000 users added, 0 were there already.\n") == (done.returncode, done.stderr)
+    assert (0, b"1000 users added, 0 unchanged.\n") == (done.returncode, done.stderr)

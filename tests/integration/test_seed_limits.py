@@ -22,7 +22,7 @@ KEY = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
 def test_of_two_users_with_one_key_the_first_stays(
     database_url: str, tmp_path: Path, batch_rows: int
 ) -> None:
-    """The order of the file decides, in one batch as in several, and the second counts as known."""
+    """The order of the file decides, in one batch as in several, and the second is a conflict."""
     path = tmp_path / "u.csv"
     path.write_text(
         f"user_id,name,email,age\n{KEY},Zoë,z@x.com,1\n{KEY.upper()},Ann,a@x.com,2\n",
@@ -30,7 +30,7 @@ def test_of_two_users_with_one_key_the_first_stays(
     )
     report = seed_csv(DatabaseUrl.parse(database_url), path, batch_rows=batch_rows)
 
-    assert (1, 1, 0) == (report.new_users, report.known_users, report.rejected_rows)
+    assert (1, 0, 1) == (report.new_users, report.unchanged_users, report.rejected_rows)
     ((name,),) = execute(database_url, "SELECT name FROM user_data")
     assert name == "Zoë"
 
@@ -107,7 +107,7 @@ def test_a_database_name_that_needs_quoting(mysql_url: str, mysql_database: str)
     url = DatabaseUrl.parse(f"{mysql_url}/{name}")
     try:
         assert seed_synthetic(url, 10).new_users == 10
-        assert seed_synthetic(url, 10).known_users == 10
+        assert seed_synthetic(url, 10).unchanged_users == 10
     finally:
         quoted = name.replace("`", "``")
         execute(mysql_url, f"DROP DATABASE `{quoted}`")

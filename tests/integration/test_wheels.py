@@ -1,4 +1,4 @@
-"""The packages of a release: one wheel with the C row reader, one for every system, and both work."""
+"""The packages of a release: one wheel with the C parts, one for every system, and both work."""
 
 import os
 import re
@@ -15,7 +15,10 @@ from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.command import clean_environment
 from userstream_testing.repository import ROOT, run_script
 
-LIBRARY = "userstream_server/databases/mysql/libnative_rows.so"
+LIBRARIES = {
+    "userstream_server/databases/mysql/libnative_rows.so",
+    "userstream_client/libnative_users.so",
+}
 MANYLINUX = re.compile(r"-py3-none-manylinux2014_(\w+)\.manylinux_2_17_\1\.whl$")
 
 pytestmark = [
@@ -48,7 +51,7 @@ def pure(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def compiled(built: Path) -> Path:
-    """Return the wheel with the C row reader."""
+    """Return the wheel with the C parts."""
     (wheel,) = built.glob("*manylinux*.whl")
     return wheel
 
@@ -70,7 +73,7 @@ def metadata(wheel: Path) -> str:
 
 
 def test_the_compiled_wheel_runs_on_any_linux_since_2014(compiled: Path) -> None:
-    """Its library needs nothing but libc, and no function of it that is newer than glibc 2.17."""
+    """Its libraries need nothing but libc, and no function of it that is newer than glibc 2.17."""
     assert MANYLINUX.search(compiled.name)
     tags = re.findall(r"^Tag: (.+)$", metadata(compiled), re.MULTILINE)
 
@@ -84,11 +87,11 @@ def test_the_pure_wheel_is_for_every_system(pure: Path) -> None:
     assert "Root-Is-Purelib: true" in metadata(pure)
 
 
-def test_the_wheels_differ_by_the_library_alone(pure: Path, compiled: Path) -> None:
+def test_the_wheels_differ_by_the_libraries_alone(pure: Path, compiled: Path) -> None:
     """Nobody gets other code; no library of the system was copied in."""
     without, with_library = content(pure), content(compiled)
 
-    assert {LIBRARY} == with_library.keys() - without.keys()
+    assert LIBRARIES == with_library.keys() - without.keys()
     assert without == {name: with_library[name] for name in without}
 
 

@@ -1,6 +1,5 @@
 """The native part is built where there is a compiler, and its absence breaks nothing."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -11,25 +10,18 @@ from types import ModuleType
 
 import pytest
 from userstream_server.databases.mysql.native_library import load_library
+from userstream_testing.native_build import COMPILER, SOURCE, load_builder, needs_compiler
 from userstream_testing.repository import ROOT
 
 pytestmark = pytest.mark.slow  # compiles and builds packages
 
-COMPILER = shutil.which(os.environ.get("CC", "cc"))
-SOURCE = ROOT / "server/userstream_server/databases/mysql/native_rows.c"
 USERS_SOURCE = ROOT / "client/userstream_client/native_users.c"
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no compiler here")
 
 
 @pytest.fixture(scope="module")
 def builder() -> ModuleType:
     """Return scripts/build_native.py as a module."""
-    spec = importlib.util.spec_from_file_location("build_native", ROOT / "scripts/build_native.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_builder()
 
 
 def wheel(folder: Path, **environment: str) -> Path:

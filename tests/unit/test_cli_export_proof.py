@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from userstream.v1 import user_service_pb2 as pb
-from userstream_testing.command import COMMAND, Ran, clean_environment, run
+from userstream_testing.command import COMMAND, Ran, clean_environment, run_here
 from userstream_testing.scripted_server import (
     Fail,
     Hang,
@@ -21,15 +21,15 @@ from userstream_testing.scripted_server import (
 )
 from userstream_testing.waiting import until
 
-pytestmark = pytest.mark.slow  # starts a process per test
-
 USERS = made_users(9)
 AWAY = Fail(grpc.StatusCode.UNAVAILABLE, "The database is away.", reason="DATABASE_AWAY")
 PART = ".users.out.part-0"
 
 
 def export(server: ScriptedServer, folder: Path, *options: str) -> Ran:
-    return run("export", "--output", "users.out", "--target", server.target, *options, cwd=folder)
+    return run_here(
+        "export", "--output", "users.out", "--target", server.target, *options, cwd=folder
+    )
 
 
 def shorten(part: Path) -> None:
@@ -128,6 +128,7 @@ def test_starting_again_after_a_refusal(tmp_path: Path) -> None:
     assert ["users.out"] == [path.name for path in tmp_path.iterdir()]
 
 
+@pytest.mark.slow
 def test_one_export_at_a_time(tmp_path: Path) -> None:
     """The second says who holds the output and touches nothing; the lock dies with its process."""
     hanging = scan_script(USERS, Hang(), messages=2)

@@ -28,12 +28,6 @@ def credentials(pair: KeyPair, *, client_ca: Path | None = None) -> grpc.ServerC
     )
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """Return a new authority."""
-    return Authority(tmp_path)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_tls(kind: str, authority: Authority) -> None:
     """The server is verified, and the token travels."""

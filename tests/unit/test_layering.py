@@ -21,6 +21,7 @@ ALLOWED = {
     "interceptors": {"auth", "telemetry", "grpc_internals"},
     "rpc": {
         "interceptors", "auth", "telemetry", "databases", "rows", "settings", "grpc_internals",
+        "file_limits",
     },
     "errors": set(),
     "call_stats": set(),
@@ -30,8 +31,10 @@ ALLOWED = {
     "signals": set(),
     "grpc_internals": set(),
     "settings": {"databases", "auth"},
+    "file_limits": {"settings"},
+    "setting_names": {"settings"},
     "workers": {"settings", "signals", "logs"},
-    "preflight": {"settings", "databases", "auth"},
+    "preflight": {"settings", "databases", "auth", "file_limits", "setting_names"},
 }  # fmt: skip
 
 

@@ -3,11 +3,12 @@
 import pytest
 from mysql.connector import errors as driver_errors
 from userstream_server.databases.mysql import connecting
-from userstream_server.databases.mysql.connecting import MySQLOptions, connect_any
+from userstream_server.databases.mysql.connecting import connect_any
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError, UnavailableError
 
-OPTIONS = MySQLOptions(DatabaseUrl.parse("mysql://u:p@127.0.0.1:3306/x"))
+OPTIONS = DatabaseOptions(DatabaseUrl.parse("mysql://u:p@127.0.0.1:3306/x"))
 
 
 @pytest.mark.parametrize(

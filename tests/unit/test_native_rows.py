@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from userstream_server.databases.mysql import native_rows
-from userstream_server.databases.mysql.connecting import MySQLOptions
 from userstream_server.databases.mysql.native_library import LIBRARY, RowFetcher, load_library
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows import encoding
 from userstream_server.rows.types import EncodedUsers, RawRow
@@ -22,7 +22,7 @@ KEY = b"0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
 texts = st.text(max_size=300).map(str.encode)
 users = st.tuples(texts, texts, texts, st.integers(-AGE_MAX, AGE_MAX).map(b"%d".__mod__))
 
-OPTIONS = MySQLOptions(DatabaseUrl.parse("mysql://user:password@127.0.0.1/users"))
+OPTIONS = DatabaseOptions(DatabaseUrl.parse("mysql://user:password@127.0.0.1/users"))
 
 FetchRow = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
 

@@ -8,7 +8,7 @@ from userstream_testing.repository import ROOT
 
 PAGE = (ROOT / "docs/operations.md").read_text("utf-8")
 OBSERVABILITY = (ROOT / "docs/observability.md").read_text("utf-8")
-OF_SEEDING = {"DATABASE_FILE"}
+OF_SEEDING = {"DATABASE_FILE", "DATABASE_READ_ONLY"}
 SERVER = "\n".join(p.read_text("utf-8") for p in (ROOT / "server").rglob("*.py"))
 
 

@@ -1,14 +1,12 @@
 """What a test does to the database behind the service's back."""
 
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import mysql.connector
 from userstream_server.databases.database import Database
-from userstream_server.databases.mysql.connecting import MySQLOptions
-from userstream_server.databases.mysql.database import MySQLDatabase
-from userstream_server.databases.sqlite import SQLiteDatabase
+from userstream_server.databases.open import open_database
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 
 __all__ = ["admin_connection", "execute", "open_url"]
@@ -49,9 +47,4 @@ def execute(url: str, *statements: str) -> list[Any]:
 
 def open_url(url: str, **options: Any) -> Database:
     """Open a URL as the server does, with options such as `pool_size`."""
-    parsed = DatabaseUrl.parse(url)
-    if parsed.engine == "sqlite":
-        return SQLiteDatabase(parsed.path or Path(), **options)
-    for_connecting = {"use_pure", "native_rows", "query_timeout_seconds"} & options.keys()
-    connect = {name: options.pop(name) for name in for_connecting}
-    return MySQLDatabase(MySQLOptions(parsed, **connect), **options)
+    return open_database(DatabaseOptions(DatabaseUrl.parse(url), **options))

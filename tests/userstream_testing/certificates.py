@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +53,15 @@ class Authority:
         *,
         host: str = "localhost",
         address: str = "127.0.0.1",
+        others: Sequence[x509.GeneralName] = (),
         valid_hours: float = 1,
     ) -> KeyPair:
-        """Return a new key pair for a host and its address; without either it has its common name only."""
+        """Return a new key pair for a host, its address and other names; without any it has its common name only."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(name), self._name, key.public_key(), valid_hours)
         names: list[x509.GeneralName] = [x509.DNSName(host)] if host else []
         names += [x509.IPAddress(ipaddress.ip_address(address))] if address else []
+        names += others
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         pair = KeyPair(self._folder / f"{name}.pem", self._folder / f"{name}.key")

@@ -25,9 +25,15 @@ class _Line:
 
 @dataclass
 class FaultReport:
-    """Counts rounds by fault."""
+    """Counts rounds by fault.
+
+    Attributes:
+        lines: By fault.
+        notes: Further lines to print, by a name of each test's own.
+    """
 
     lines: dict[str, _Line] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def round(self, fault: str) -> Iterator[None]:

@@ -20,6 +20,10 @@ __all__ = ["ATTACKS"]
 _SOURCE = "127.0.0.2"
 _BURST = 50
 _REQUEST = pb.StreamUsersRequest().SerializeToString()
+_SCAN = pb.AverageAgeRequest(
+    filter=pb.UserFilter(name_prefix="a", email_domain="nobody.example")
+).SerializeToString()
+_SCANS_PER_CONNECTION = 25
 
 
 class _Flood:
@@ -126,9 +130,38 @@ def slow_loris(flood: _Flood) -> str:
     return f"{count:,} connections held"
 
 
+def full_scans(flood: _Flood) -> str:
+    """Keep 100 filtered AverageAge calls running, each of which reads the whole table."""
+    count = round(100 * flood.scale)
+    ended = [0] * -(-count // _SCANS_PER_CONNECTION)
+    threads = [
+        threading.Thread(target=_keep_scanning, args=(flood, ended, number, count))
+        for number in range(len(ended))
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)  # until every one of them has a connection to the database or waits for one
+    _announce()
+    for thread in threads:
+        thread.join()
+    return f"{count:,} scans at once, {sum(ended):,} ended"
+
+
+def _keep_scanning(flood: _Flood, ended: list[int], number: int, count: int) -> None:
+    """Keep one connection's share of the scans running."""
+    mine = min(_SCANS_PER_CONNECTION, count - number * _SCANS_PER_CONNECTION)
+    with flood.connect() as client:
+        running = {client.open_call("AverageAge", _SCAN) for _ in range(mine)}
+        while not flood.over.is_set():
+            over = {f.stream for f in client.frames(0.02) if f.ends_stream} & running
+            ended[number] += len(over)
+            running -= over
+            running |= {client.open_call("AverageAge", _SCAN) for _ in over}
+
+
 ATTACKS = {
     attack.__name__: attack
-    for attack in (rapid_reset, ping_flood, opened_and_cancelled, stalled, slow_loris)
+    for attack in (rapid_reset, ping_flood, opened_and_cancelled, stalled, slow_loris, full_scans)
 }
 
 

@@ -29,6 +29,12 @@ class Frame:
     stream: int
     payload: bytes
 
+    @property
+    def ends_stream(self) -> bool:
+        """Whether the call is over: its trailers, or a reset."""
+        is_last = self.kind == HEADERS and bool(self.flags & _END_STREAM)
+        return is_last or self.kind == RST_STREAM
+
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     """Return a frame's bytes."""

@@ -24,6 +24,7 @@ class ServerProcess:
         settings: `USERSTREAM_…` variables; the port is free unless they name one.
         folder: Its working directory; the log is written there.
         arguments: Command-line arguments.
+        module: What to run instead of the server itself, for one that is changed in some way.
 
     Attributes:
         port: Where it listens.
@@ -33,14 +34,19 @@ class ServerProcess:
     """
 
     def __init__(
-        self, settings: dict[str, str], *, folder: Path, arguments: tuple[str, ...] = ()
+        self,
+        settings: dict[str, str],
+        *,
+        folder: Path,
+        arguments: tuple[str, ...] = (),
+        module: str = "userstream_server",
     ) -> None:
         """Start it and wait until it listens."""
         self._log = folder / f"server-{time.monotonic_ns()}.log"
         self._environment = _environment(settings)
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "userstream_server", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 env=self._environment,
                 cwd=folder,
                 stdin=subprocess.DEVNULL,

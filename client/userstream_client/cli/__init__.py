@@ -1,4 +1,4 @@
-"""The command line: `userstream stream|batch|pages|average-age|partitions|health|export`."""
+"""The command line: `userstream stream|batch|pages|average-age|partitions|health|export|verify`."""
 
 import os
 import sys
@@ -15,6 +15,7 @@ from userstream_client.cli import (
     pages,
     partitions,
     stream,
+    verify,
 )
 from userstream_client.cli._problems import ExportProblem, UsageProblem, advice
 from userstream_client.errors import InvalidRequestError, SettingsError, UserStreamError
@@ -36,6 +37,7 @@ app.command("average-age")(average_age.average_age)
 app.command("partitions")(partitions.partitions)
 app.command("health")(health.health)
 app.command("export")(export.export)
+app.command("verify")(verify.verify)
 
 
 def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it so

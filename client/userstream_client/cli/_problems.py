@@ -10,11 +10,15 @@ from userstream_client.errors import (
     UserStreamError,
 )
 
-__all__ = ["ExportProblem", "UsageProblem", "advice"]
+__all__ = ["DamagedFile", "ExportProblem", "UsageProblem", "advice"]
 
 
 class ExportProblem(Exception):  # noqa: N818 - a state of the user's files, not a defect
     """An export that cannot start, continue or be published safely; exit code 1."""
+
+
+class DamagedFile(Exception):  # noqa: N818 - a state of the user's files, not a defect
+    """A file that does not hold what an export writes; `str()` says where and how, beginning in lower case."""
 
 
 class UsageProblem(Exception):  # noqa: N818 - it is the user's, not ours

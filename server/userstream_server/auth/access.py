@@ -1,4 +1,4 @@
-"""Who may call: tokens, names in certificates, and the certificates themselves, reloaded while calls run."""
+"""Who may call: bearer tokens, names in client certificates and the TLS files, all reloaded without a restart."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,11 +22,11 @@ class Access:
     """The files and the allow-list that decide who may call.
 
     Args:
-        tls_cert: PEM file of the server's certificate chain; None for plaintext.
-        tls_key: PEM file of its key.
-        tls_client_ca: PEM file of the authorities for client certificates; None for no mutual TLS.
+        tls_cert: PEM file with the server's certificate chain; None for plaintext.
+        tls_key: PEM file with its private key.
+        tls_client_ca: PEM file with the authorities that sign client certificates; None for no mutual TLS.
         tls_client_names: The allow-list of names in client certificates, as text.
-        tokens_file: File of bearer tokens; None for none.
+        tokens_file: File of bearer tokens; None if calls need none.
 
     Attributes:
         tokens: The bearer tokens; None when calls need none.
@@ -56,7 +56,7 @@ class Access:
         self.tokens = AuthTokens(tokens_file) if tokens_file else None
 
     def reload(self, tls_client_names: str) -> None:
-        """Read tokens and certificates again and take a new allow-list; what is unreadable stays as it was."""
+        """Read tokens and certificates again and use a new allow-list. A file that cannot be read changes nothing."""
         if self._certificates:
             _attempt(self._certificates.reload)
         if self.client_names is not None:
@@ -69,5 +69,5 @@ def _attempt(reload: Callable[[], None]) -> None:
     try:
         reload()
     except (OSError, ValueError) as error:
-        # An OSError's text has a path in it, and no secret; ours has neither.
+        # The text of an OSError names the path and no secret; our own names neither.
         _log.error("reload_failed", message=str(error))

@@ -1,23 +1,47 @@
-"""Bearer tokens: a file of secrets, any of which identifies a caller."""
+"""Bearer tokens: which ones are accepted, and which one a call carries."""
 
 import hmac
 import threading
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
-__all__ = ["AuthTokens", "digest_of"]
+from userstream_server.errors import UnauthenticatedError
+
+__all__ = ["SHORT_TOKEN_CHARS", "AuthTokens", "bearer_token", "digest_of"]
+
+SHORT_TOKEN_CHARS = 20
+"""A shorter token may be guessed: of random letters and digits, 20 hold about 119 bits."""
+
+
+def bearer_token(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """Return the token in a call's `authorization: Bearer …`; empty if there is none.
+
+    Raises:
+        UnauthenticatedError: There are several, so that a proxy and this server could each look at another one.
+    """
+    values = [str(value) for key, value in metadata if key == "authorization"]
+    if len(values) > 1:
+        raise UnauthenticatedError(
+            "TOKEN_AMBIGUOUS", "The call has several `authorization` headers. Send one."
+        )
+    kind, _, token = values[0].partition(" ") if values else ("", "", "")
+    return token.strip() if kind.lower() == "bearer" else ""
 
 
 class AuthTokens:
-    """The tokens of a file, one a line; several at once allow rotation.
+    """The tokens of a file, one per line; several at once allow rotation.
 
-    Empty lines and lines that begin with # are skipped.
+    Empty lines and lines that begin with # are skipped. Tokens themselves are not kept, only digests.
 
     Args:
         path: The file.
 
+    Attributes:
+        shortest_chars: Length of the shortest token.
+
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
         ValueError: It holds no token.
     """
 
@@ -25,10 +49,11 @@ class AuthTokens:
         self._path = path
         self._lock = threading.Lock()
         self._digests: tuple[bytes, ...] = ()
+        self.shortest_chars = 0
         self.reload()
 
     def reload(self) -> None:
-        """Read the file again; on an error the old tokens stay."""
+        """Read the file again. If it cannot be read or holds none, the old tokens stay; raises as the class does."""
         try:
             text = self._path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
@@ -39,20 +64,21 @@ class AuthTokens:
             raise ValueError("the file of USERSTREAM_AUTH_TOKENS_FILE holds no token")
         with self._lock:
             self._digests = tuple(map(digest_of, tokens))
+            self.shortest_chars = min(map(len, tokens))
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of tokens."""
         return len(self._digests)
 
     def accepts(self, token: str) -> bool:
-        """Say whether a token is one of them, in a time that tells nothing about them."""
+        """Say whether a token is one of them; how long it takes reveals nothing about them."""
         digest = digest_of(token)
         with self._lock:
             digests = self._digests
-        # Every one is compared, found or not.
+        # Compare with every one, even after a match.
         return sum(hmac.compare_digest(digest, known) for known in digests) > 0
 
 
 def digest_of(token: str) -> bytes:
-    """Return the SHA-256 of a token; tokens themselves are not kept."""
+    """Return the SHA-256 of a token."""
     return sha256(token.encode()).digest()

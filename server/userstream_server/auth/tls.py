@@ -1,4 +1,4 @@
-"""The server's TLS, re-read when its files change, so that a rotated certificate needs no restart."""
+"""The server's TLS files, read again when they change, so that a rotated certificate needs no restart."""
 
 import ssl
 from pathlib import Path
@@ -11,18 +11,18 @@ __all__ = ["Certificates", "expiry_of"]
 
 _log = structlog.get_logger()
 _FLIGHTS = 4
-"""More than a handshake takes."""
+"""More flights of messages than a TLS handshake has."""
 
 
 class Certificates:
-    """Certificate, key and client authorities, with the times they were last changed.
+    """Certificate, key and client authorities, and when they last changed.
 
-    A new connection gets the files as they are then; connections and streams that run stay as they are.
+    Each new connection uses the files' current content; existing connections and their streams continue.
 
     Args:
         cert: PEM file with the certificate chain.
         key: PEM file with its key.
-        client_ca: PEM file with the authorities of client certificates; set, clients must show one.
+        client_ca: PEM file with the authorities of client certificates; if set, clients must present one.
     """
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
@@ -43,10 +43,10 @@ class Certificates:
         )
 
     def reload(self) -> None:
-        """Have the next connection read the files, whatever their times say.
+        """Make the next connection read the files even if their times have not changed.
 
         Raises:
-            ValueError: They are no use as they are; gRPC would go on with the old ones.
+            ValueError: They cannot be used; gRPC continues with the old ones.
         """
         self._seen = ()
         expiry_of(self._cert, self._key, self._client_ca)
@@ -58,11 +58,11 @@ class Certificates:
         return grpc.ssl_server_certificate_configuration([pair], root_certificates=ca)
 
     def _read_if_changed(self) -> Any:
-        """Read them if they changed; None leaves gRPC with what it has. Called at every handshake."""
+        """Read them if they changed; None makes gRPC keep what it has. Called at every handshake."""
         try:
             return self._read() if self._times() != self._seen else None
         except OSError:
-            # In the middle of a rotation a file can be missing for a moment.
+            # During a rotation a file may be missing for a moment.
             _log.warning("certificate_unreadable")
             return None
 
@@ -72,15 +72,15 @@ class Certificates:
 
 
 def expiry_of(cert: Path, key: Path, client_ca: Path | None) -> str:
-    """Try a server's files in a handshake in memory; return until when the certificate is valid.
+    """Test a server's files with a handshake in memory; return when the certificate expires.
 
     Raises:
-        ValueError: A file cannot be read, they do not fit together, or the certificate is not valid now.
+        ValueError: A file cannot be read, the files do not match, or the certificate is not valid now.
     """
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
-    # The certificate vouches for itself here; who signed it is the clients' affair.
+    # Whether clients trust its authority is not tested here.
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         server.load_cert_chain(cert, key, password="")

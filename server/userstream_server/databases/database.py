@@ -1,15 +1,13 @@
-"""One database for all calls; `mysql` and `sqlite` are the two kinds.
+"""What the service needs of a database; `mysql/` and `sqlite.py` implement it.
 
-A `Session` serves one call. It takes a connection from the pool for each query and gives it back as
-soon as the rows are read, or, for a snapshot, keeps one connection and its read view. Another
-thread may interrupt it at any time.
+Each call has a session of its own (`rows/session.py`).
 """
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from userstream_server.databases.pool import PoolState
+from userstream_server.databases.pool_state import PoolState
 from userstream_server.rows.session import Session
 
 __all__ = ["Database", "DatabaseFound", "Driver"]
@@ -17,14 +15,14 @@ __all__ = ["Database", "DatabaseFound", "Driver"]
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """What reads the rows.
+    """The software that reads the rows.
 
     Attributes:
         engine: `mysql` (MariaDB too) or `sqlite`.
         name: The package.
         version: Its version.
-        kind: `c` for the C extension, `python` for the slow one without it.
-        encoder: What encodes users: `c` for native_rows.c, `python` for rows/encoding.py.
+        kind: `c` with its C extension, `python` without it, which is ten times slower.
+        encoder: `c` if native_rows.c encodes users, `python` if rows/encoding.py does.
     """
 
     engine: str
@@ -36,13 +34,13 @@ class Driver:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFound:
-    """What answers, in words for an operator.
+    """The database that was found, in words for an operator.
 
     Attributes:
-        server: Kind and version.
+        server: Its kind and version.
         transport: Whether the connection is encrypted.
         driver: Which part of the driver runs.
-        fast_driver: False where that one is much slower than need be.
+        fast_driver: False if that part is much slower than another one would be.
     """
 
     server: str
@@ -52,32 +50,33 @@ class DatabaseFound:
 
 
 class Database(Protocol):
-    """One database, for all calls."""
+    """One database for all calls."""
 
     @property
     def driver(self) -> Driver:
-        """What reads the rows."""
+        """The software that reads the rows."""
 
     @property
     def pool(self) -> PoolState:
-        """The connections for queries."""
+        """The connection pool for queries."""
 
     @property
     def queries_killed(self) -> int:
-        """How many queries were ended at the database because their call had ended."""
+        """How many queries were killed because their call had ended."""
 
     def session(
-        self, *, deadline_seconds: float | None = None, snapshot: bool = False
+        self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
     ) -> AbstractContextManager[Session]:
-        """Open a session.
+        """Open a session for one call.
 
         Args:
-            deadline_seconds: The call's remaining time; no query runs longer. None: the setting's limit.
-            snapshot: See one state of the table throughout.
+            deadline_seconds: The call's remaining time, which no query exceeds. None: only the setting limits it.
+            snapshot: Read everything in one read view.
+            caller: Whose call it is, for fair waiting; equal for all calls of one caller. Never shown.
         """
 
     def check(self) -> DatabaseFound:
-        """Check connection and table; return what was found.
+        """Check connection and table and return what was found.
 
         Raises:
             UnavailableError: The database does not answer.
@@ -85,7 +84,7 @@ class Database(Protocol):
         """
 
     def ping(self) -> None:
-        """Ask for one round trip, apart from the pool.
+        """Make one round trip on a connection that is kept for this, so that no busy pool is in its way.
 
         Raises:
             UserStreamError: The database does not answer.

@@ -3,12 +3,14 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from userstream_server.databases.call_connections import CallConnections
 from userstream_server.databases.database import DatabaseFound, Driver
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
 from userstream_server.databases.table_check import check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews
@@ -69,34 +71,30 @@ class _Connection:
 
 
 class _Session:
-    """One call's view of the database; see `database.Session`."""
+    """The database as one call sees it."""
 
     dialect: Dialect = SQLITE
 
-    def __init__(self, pool: Pool[_Connection], limits: CallLimits) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool[_Connection], limits: CallLimits, caller: str) -> None:
+        self._connections = CallConnections(pool, caller, limits)
         self._limits = limits
         self._held: _Connection | None = None
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
     ) -> Generator[list[Any]]:
-        """See `database.Session.blocks`."""
         return self._blocks(query, rows, self._held)
 
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
-        """See `database.Session.encoded`."""
         return encode_blocks(self.blocks(query, rows))
 
     def counted(self, query: Query) -> Generator[Counter[int]]:
-        """See `database.Session.counted`."""
         return count_ages(self.blocks(query))
 
     def _blocks(
         self, query: Query, rows: Callable[[], int], held: _Connection | None
     ) -> Generator[list[Any]]:
-        with ExitStack() as stack:
-            connection = held or stack.enter_context(self._pool.connection())
+        with nullcontext(held) if held else self._connections.for_query(query) as connection:
             self._limits.check_cancelled()
             ends_at = monotonic() + self._limits.query_seconds()
             connection.raw.set_progress_handler(
@@ -112,19 +110,18 @@ class _Session:
                 connection.raw.set_progress_handler(None, 0)
 
     def estimate(self, query: Query) -> int:
-        """See `database.Session.estimate`."""
-        count = Query(f"SELECT CAST(COUNT(*) AS TEXT) FROM ({query.text})", query.parameters)  # noqa: S608
+        text = f"SELECT CAST(COUNT(*) AS TEXT) FROM ({query.text})"  # noqa: S608
+        count = Query(text, query.parameters, reach=query.reach)
         ((row,),) = self._blocks(count, lambda: BLOCK_ROWS, None)
         return int(row[0])
 
     def interrupt(self) -> None:
-        """See `database.Session.interrupt`."""
         self._limits.cancel()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Keep one connection and one read view for the block."""
-        with self._pool.connection() as connection:
+        with self._connections.for_snapshot() as connection:
             connection.raw.execute("BEGIN")
             # SQLite takes the view at the first read, not at BEGIN.
             connection.raw.execute("SELECT 1 FROM user_data LIMIT 1").fetchall()
@@ -140,51 +137,46 @@ class SQLiteDatabase:
     """One SQLite file.
 
     Args:
-        path: The file; it must exist.
-        pool_size: The most connections.
-        pool_wait_seconds: How long a query waits for a free one.
-        query_timeout_seconds: The longest a query may take.
-        snapshot_views: The most snapshots at once.
+        options: Its path, which must exist, and how much of it to use.
     """
 
     driver = Driver("sqlite", "sqlite3", sqlite3.sqlite_version, "c")
-    queries_killed = 0  # they end by a progress handler instead
+    queries_killed = 0  # a progress handler ends them instead
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        pool_size: int = 8,
-        pool_wait_seconds: float = 5.0,
-        query_timeout_seconds: float = 300.0,
-        snapshot_views: int = 4,
-    ) -> None:
+    def __init__(self, options: DatabaseOptions) -> None:
         """Prepare the pool; nothing is opened yet."""
-        self._path = path
-        self._query_timeout_seconds = query_timeout_seconds
-        self.pool = Pool(lambda: _Connection(path), size=pool_size, wait_seconds=pool_wait_seconds)
-        self._views = SnapshotViews(snapshot_views)
+        assert options.url.path is not None, "a SQLite URL has a path"  # noqa: S101
+        self._path = path = options.url.path
+        self._query_timeout_seconds = options.query_timeout_seconds
+        self.pool = Pool(
+            lambda: _Connection(path),
+            size=options.pool_size,
+            wait_seconds=options.pool_wait_seconds,
+            caller_share=options.pool_caller_share,
+            scans_share=options.pool_scans_share,
+        )
+        self._views = SnapshotViews(options.snapshot_views)
 
     def session(
-        self, *, deadline_seconds: float | None = None, snapshot: bool = False
+        self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
     ) -> AbstractContextManager[_Session]:
-        """Open a session; see `database.Database.session`."""
+        """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self._query_timeout_seconds)
-        return self._views.opened(_Session(self.pool, limits), snapshot=snapshot)
+        return self._views.opened(_Session(self.pool, limits, caller), snapshot=snapshot)
 
     def check(self) -> DatabaseFound:
-        """See `database.Database.check`."""
+        """Check connection and table and return what was found; raises as `database.Database` says."""
         rows = [row for block in self._apart(SQLITE_COLUMNS) for row in block]
         check_shape(columns_of(rows))
         return DatabaseFound(f"SQLite {sqlite3.sqlite_version}", "a file", "Python's own")
 
     def ping(self) -> None:
-        """See `database.Database.ping`."""
+        """Make one round trip apart from the pool; raises UserStreamError without an answer."""
         for _ in self._apart(Query("SELECT 1")):
             pass
 
     def close(self) -> None:
-        """See `database.Database.close`."""
+        """Close all connections."""
         self.pool.close()
 
     def _apart(self, query: Query) -> Iterator[list[Any]]:

@@ -40,8 +40,9 @@ def check_shape(columns: Iterable[Column]) -> None:
     if not found:
         raise PreconditionError(
             "TABLE_MISSING",
-            "The table user_data does not exist. Create and fill it with scripts/seed.py, or name"
-            " another database in USERSTREAM_DATABASE_URL.",
+            "The table user_data does not exist, or the account may not see it. Create and fill it with"
+            " `userstream-server seed` (scripts/seed.py), grant SELECT on it, or name another database in"
+            " USERSTREAM_DATABASE_URL.",
         )
     for complaint in _complaints(found):
         raise PreconditionError("TABLE_SHAPE", f"The table user_data does not fit: {complaint}")

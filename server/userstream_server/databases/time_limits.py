@@ -1,7 +1,7 @@
-"""What bounds one call at the database, whichever database it is: its deadline, its cancellation, and snapshots."""
+"""The limits of one call at the database, the same for every database: deadline, cancellation, snapshots."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from time import monotonic
 from typing import Protocol, TypeVar
@@ -22,20 +22,40 @@ class CallLimits:
     def __init__(self, deadline_seconds: float | None, query_timeout_seconds: float) -> None:
         self._deadline_at = None if deadline_seconds is None else monotonic() + deadline_seconds
         self._query_timeout_seconds = query_timeout_seconds
-        self._cancelled = threading.Event()
+        self._lock = threading.Lock()
+        self._cancelled = False
+        self._wakers: set[Callable[[], None]] = set()
 
     def cancel(self) -> None:
-        """Make every later check fail."""
-        self._cancelled.set()
+        """Make every later check fail and end the waits that run. Any thread."""
+        with self._lock:
+            self._cancelled = True
+            wakers = list(self._wakers)
+        for wake in wakers:
+            wake()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Have `cancel` call `wake` during the block; at once if the call is cancelled already."""
+        with self._lock:
+            self._wakers.add(wake)
+            is_late = self._cancelled
+        try:
+            if is_late:
+                wake()
+            yield
+        finally:
+            with self._lock:
+                self._wakers.discard(wake)
 
     @property
     def is_cancelled(self) -> bool:
         """Whether `cancel` was called."""
-        return self._cancelled.is_set()
+        return self._cancelled
 
     def check_cancelled(self) -> None:
         """Raise CallCancelledError once the call is cancelled."""
-        if self._cancelled.is_set():
+        if self._cancelled:
             raise CallCancelledError("CANCELLED", "The call was cancelled.") from None
 
     def query_seconds(self) -> float:
@@ -53,7 +73,7 @@ class CallLimits:
 
 
 class Tally:
-    """A number that several threads count up."""
+    """A counter for several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -73,7 +93,7 @@ SessionT = TypeVar("SessionT", bound=_CanHoldAView)
 
 
 class SnapshotViews:
-    """How many snapshots may be open at once; each holds a connection and old versions of rows.
+    """Limits how many snapshots are open at once: each holds a connection and old versions of rows.
 
     Args:
         most: The limit.
@@ -84,7 +104,7 @@ class SnapshotViews:
 
     @contextmanager
     def opened(self, session: SessionT, *, snapshot: bool) -> Iterator[SessionT]:
-        """Yield a session for the block, with one read view throughout if `snapshot` asks for it.
+        """Yield a session for the block; if `snapshot` is set, with one read view throughout.
 
         Raises:
             OverloadedError: The limit of snapshots is reached.
@@ -97,7 +117,7 @@ class SnapshotViews:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Count one for the block.
+        """Count one snapshot as open during the block.
 
         Raises:
             OverloadedError: The limit is reached.

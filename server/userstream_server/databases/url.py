@@ -1,4 +1,4 @@
-"""A database's address as one line of text, taken apart.
+"""A database's address, parsed from one line of text.
 
 sqlite:///relative.db    sqlite:////absolute.db
 mysql://user:password@host[:port][,host2[:port]…]/database[?tls=required&tls_ca=FILE]
@@ -26,19 +26,19 @@ _HOST = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<name>[\w.-]+))(?::(?P<port>[0-9
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
-    """Where the users are.
+    """A database's address, account and TLS options.
 
     Attributes:
         engine: `sqlite`, or `mysql` for MySQL and MariaDB.
-        path: SQLite's file.
-        user: Account name.
-        password: Its password; never shown by `repr` or `masked`.
+        path: SQLite's file; None for MySQL.
+        user: The database account.
+        password: Its password; `repr` and `masked` never show it.
         hosts: (host, port) of each server, in the order to try them.
         database: The schema that holds user_data.
-        tls: `required` (verified), `off`, or None: off on loopback, otherwise as the server offers.
-        tls_ca: PEM file of authorities; None for the system's.
-        tls_cert: PEM file of the client's certificate.
-        tls_key: PEM file of its key.
+        tls: `required` (and verified), `off`, or None: off on loopback, elsewhere unverified TLS where offered.
+        tls_ca: PEM file of certificate authorities; None for the system's.
+        tls_cert: PEM file of the client certificate.
+        tls_key: PEM file of its private key.
     """
 
     engine: Literal["sqlite", "mysql"]
@@ -54,10 +54,10 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, text: str) -> "DatabaseUrl":
-        """Take a URL apart.
+        """Parse a URL.
 
         Raises:
-            ValueError: It cannot be understood; the message names the part, never one that may be a password.
+            ValueError: The URL is invalid. The message names the wrong part and shows nothing that may be a password.
         """
         scheme, separator, rest = text.strip().partition("://")
         scheme = scheme.lower()
@@ -80,7 +80,7 @@ class DatabaseUrl:
                 f"names no user, or has an @, / or ? that is not percent-encoded; it {_TAKES}"
             )
         hosts, _, database = where.partition("/")
-        # Options first: where a password holds a ?, what looks like a host is a part of it.
+        # Options first: if the password has an unencoded ?, the "host" is a part of the password and must not be shown.
         options = _options(query)
         return cls(
             "mysql",
@@ -94,7 +94,7 @@ class DatabaseUrl:
 
     @property
     def masked(self) -> str:
-        """The URL for people to read, with *** for the password."""
+        """The URL with *** for the password, for logs and messages."""
         if self.engine == "sqlite":
             return f"sqlite:///{self.path}"
         hosts = ",".join(f"[{h}]:{p}" if ":" in h else f"{h}:{p}" for h, p in self.hosts)
@@ -150,7 +150,7 @@ def _decoded(text: str, part: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        # The original would show bytes of a password.
+        # The original error would show bytes of the password.
         raise ValueError(f"has a {part} whose percent-encoding is not UTF-8") from None
 
 
@@ -167,7 +167,7 @@ def _options(query: str) -> dict[str, str]:
     if tls not in {None, "required", "off"}:
         raise ValueError("has a tls option that is neither required nor off")
     if tls != "required" and options.keys() - {"tls"}:
-        # Without it the certificates would be there, and nothing verified.
+        # Without tls=required the certificates would not be verified at all.
         raise ValueError("has tls_ca, tls_cert or tls_key without tls=required")
     if ("tls_cert" in options) != ("tls_key" in options):
         raise ValueError("has only one of tls_cert and tls_key; they go together")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from userstream_server.auth.bearer_tokens import AuthTokens, digest_of
+from userstream_server.auth.bearer_tokens import AuthTokens, bearer_token, digest_of
 from userstream_server.errors import UnauthenticatedError
 from userstream_server.interceptors.base import Call, CallInterceptor
 from userstream_server.interceptors.caller import as_caller
@@ -26,13 +26,12 @@ class AuthenticationInterceptor(CallInterceptor):
         """Check the call's token; the caller is then known by it.
 
         Raises:
-            UnauthenticatedError: There is no token, or it is not one of the server's.
+            UnauthenticatedError: There is not exactly one token, or it is not one of the server's.
         """
-        value = dict(call.context.invocation_metadata()).get("authorization", "")
-        kind, _, token = str(value).partition(" ")
-        if kind.lower() != "bearer" or not self._tokens.accepts(token.strip()):
+        token = bearer_token(call.context.invocation_metadata())
+        if not self._tokens.accepts(token):
             raise UnauthenticatedError(
                 "TOKEN_REFUSED", "Send one of the server's tokens as `authorization: Bearer TOKEN`."
             )
-        with as_caller(f"token:{digest_of(token.strip()).hex()}"):
+        with as_caller(f"token:{digest_of(token).hex()}"):
             yield

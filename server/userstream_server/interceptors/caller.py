@@ -6,6 +6,8 @@ from contextvars import ContextVar
 
 import grpc
 
+from userstream_server.interceptors.peer_address import address_of
+
 __all__ = ["as_caller", "caller_of"]
 
 # gRPC runs each call in a context of its own; this one also ends with the block.
@@ -27,5 +29,5 @@ def as_caller(key: str) -> Iterator[None]:
 
 
 def caller_of(context: grpc.ServicerContext) -> str:
-    """Return the caller's key: what was noted, else its address without the port."""
-    return _known.get() or context.peer().rpartition(":")[0]
+    """Return the caller's key: what was noted, else its address."""
+    return _known.get() or address_of(context.peer())

@@ -1,13 +1,16 @@
 """Mutual TLS: which clients may call, of those whose certificate a trusted authority signed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
-import grpc
 import structlog
 
-from userstream_server.auth.certificate_names import ClientNames
+from userstream_server.auth.certificate_names import (
+    CertificateName,
+    ClientNames,
+    names_in_certificate,
+)
 from userstream_server.errors import AccessDeniedError
 from userstream_server.interceptors.base import Call, CallInterceptor
 from userstream_server.interceptors.caller import as_caller
@@ -32,7 +35,8 @@ class CertificateNameInterceptor(CallInterceptor):
         Raises:
             AccessDeniedError: None of them is allowed to call this service.
         """
-        known = _names(call.context)
+        # Bytes, whatever the types say.
+        known = names_in_certificate(cast("Any", call.context.auth_context()))
         names = self._names()
         allowed = names.allowed(call.method.split("/")[1], known)
         if names.entries and allowed is None:
@@ -40,14 +44,7 @@ class CertificateNameInterceptor(CallInterceptor):
                 "CLIENT_NAME_REFUSED",
                 "The name in this client's certificate is not on the server's list for this service.",
             )
-        name = allowed or next(iter(known), "")
-        structlog.contextvars.bind_contextvars(client_name=name)
-        with as_caller(f"name:{name}"):
+        name = allowed or next(iter(known), CertificateName("", ""))
+        structlog.contextvars.bind_contextvars(client_name=name.shown)
+        with as_caller(f"name:{name.kind}:{name.text}"):
             yield
-
-
-def _names(context: grpc.ServicerContext) -> list[str]:
-    """Return the certificate's alternative names, or its common name where there are none."""
-    found: Mapping[str, Any] = context.auth_context()  # bytes, whatever the types say
-    names = found.get("x509_subject_alternative_name") or found.get("x509_common_name") or ()
-    return [name.decode("utf-8", "replace") for name in names]

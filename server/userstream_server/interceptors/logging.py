@@ -11,11 +11,13 @@ import structlog
 
 from userstream_server.call_stats import begin_call_stats
 from userstream_server.interceptors.base import Call, CallInterceptor, call_status
+from userstream_server.version import VERSION
 
-__all__ = ["REQUEST_ID", "LoggingInterceptor"]
+__all__ = ["REQUEST_ID", "SERVER_VERSION", "LoggingInterceptor"]
 
 _log = structlog.get_logger()
 REQUEST_ID = "x-request-id"
+SERVER_VERSION = "x-userstream-version"
 _HARMLESS = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
 """What request ids are made of in practice. No spaces, quotes or @, so that nobody's address gets into a log."""
 
@@ -29,15 +31,22 @@ class LoggingInterceptor(CallInterceptor):
         started_at = monotonic()
         stats = begin_call_stats(call.method.rpartition("/")[2])
         structlog.contextvars.clear_contextvars()
+        request_id = _request_id(call.context)
         structlog.contextvars.bind_contextvars(
-            method=stats.method, peer=call.context.peer(), request_id=_request_id(call.context)
+            method=stats.method, peer=call.context.peer(), request_id=request_id
         )
         try:
             yield
         finally:
+            status = call_status(call.context)
+            if status == "OK":
+                # Not with errors: whoever may not call learns nothing of the version.
+                call.context.set_trailing_metadata(
+                    ((REQUEST_ID, request_id), (SERVER_VERSION, VERSION))
+                )
             _log.info(
                 "call",
-                status=call_status(call.context),
+                status=status,
                 rows=stats.rows,
                 duration_seconds=round(monotonic() - started_at, 4),
             )

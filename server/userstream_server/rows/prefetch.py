@@ -17,6 +17,8 @@ from userstream_server.rows.keyset import Chunk, ChunkPace
 __all__ = ["prefetch"]
 
 T = TypeVar("T")
+_READER_WAIT_SECONDS = 0.1
+"""How long a chunk may wait for a thread to read it; other callers' slow queries may keep all threads busy."""
 
 
 def prefetch(
@@ -45,7 +47,13 @@ def prefetch(
                 if ahead and not ahead.cancel():
                     wait((ahead,))
                 raise
-            chunk = ahead.result() if ahead else next(chunks, None)
+            chunk = _result(ahead, chunks) if ahead else next(chunks, None)
+
+
+def _result(ahead: Future[Chunk[T] | None], chunks: Generator[Chunk[T]]) -> Chunk[T] | None:
+    """Return what was read ahead; read it here if every reader is busy with other streams."""
+    wait((ahead,), _READER_WAIT_SECONDS)
+    return next(chunks, None) if ahead.cancel() else ahead.result()
 
 
 def _next(chunks: Generator[Chunk[T]]) -> Chunk[T] | None:

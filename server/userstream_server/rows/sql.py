@@ -6,9 +6,10 @@ holds.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
-from userstream_server.rows.scan import Scan, UserFilter
+from userstream_server.rows.scan import EVERYONE, Scan, UserFilter
 
 __all__ = [
     "MYSQL",
@@ -17,12 +18,21 @@ __all__ = [
     "SQLITE_COLUMNS",
     "Dialect",
     "Query",
+    "Reach",
     "ages_query",
     "boundary_query",
     "count_query",
     "last_key_query",
     "users_query",
 ]
+
+
+class Reach(Enum):
+    """How much of the table a query reads."""
+
+    ROWS = "the rows that it returns, by the key"
+    UNKNOWN = "the rows that it returns, and however many its filter drops before them"
+    RANGE = "its whole key range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +43,13 @@ class Query:
         text: SQL with the driver's parameter marks.
         parameters: The values, in order.
         columns: How many columns a row has.
+        reach: How much of the table it reads; decides which connections of the pool it may take.
     """
 
     text: str
     parameters: tuple[object, ...] = ()
     columns: int = 1
+    reach: Reach = Reach.ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +103,15 @@ def users_query(dialect: Dialect, scan: Scan, *, limit: int, offset: int = 0) ->
         f" ORDER BY user_id LIMIT {int(limit)}{skip}",
         parameters,
         columns=4,
+        reach=Reach.RANGE if offset else _reach(scan),
     )
 
 
 def ages_query(dialect: Dialect, scan: Scan) -> Query:
     """Select only the ages of a scan's users, in no order: sums do not need one."""
     where, parameters = _where(dialect, scan)
-    return Query(f"SELECT {dialect.text.format('age')} FROM user_data{where}", parameters)
+    text = f"SELECT {dialect.text.format('age')} FROM user_data{where}"
+    return Query(text, parameters, reach=Reach.RANGE)
 
 
 def boundary_query(dialect: Dialect, scan: Scan, *, users: int) -> Query:
@@ -106,19 +120,26 @@ def boundary_query(dialect: Dialect, scan: Scan, *, users: int) -> Query:
     return Query(
         f"SELECT user_id FROM user_data{where} ORDER BY user_id LIMIT 1 OFFSET {int(users) - 1}",
         parameters,
+        reach=Reach.RANGE,
     )
 
 
 def last_key_query(dialect: Dialect, scan: Scan) -> Query:
     """Select the user_id of the scan's last user, if there is one."""
     where, parameters = _where(dialect, scan)
-    return Query(f"SELECT user_id FROM user_data{where} ORDER BY user_id DESC LIMIT 1", parameters)
+    text = f"SELECT user_id FROM user_data{where} ORDER BY user_id DESC LIMIT 1"
+    return Query(text, parameters, reach=_reach(scan))
 
 
 def count_query(dialect: Dialect, scan: Scan) -> Query:
     """Count a scan's users exactly; reads the whole range."""
     where, parameters = _where(dialect, scan)
-    return Query(f"SELECT {dialect.text.format('COUNT(*)')} FROM user_data{where}", parameters)
+    text = f"SELECT {dialect.text.format('COUNT(*)')} FROM user_data{where}"
+    return Query(text, parameters, reach=Reach.RANGE)
+
+
+def _reach(scan: Scan) -> Reach:
+    return Reach.ROWS if scan.filter == EVERYONE else Reach.UNKNOWN
 
 
 def _where(dialect: Dialect, scan: Scan) -> tuple[str, tuple[object, ...]]:

@@ -1,5 +1,6 @@
 """gRPC's own options of a server. Their names are in gRPC's include/grpc/impl/channel_arg_names.h."""
 
+from userstream_server.rpc.connection_limits import connection_limits
 from userstream_server.settings import ServerSettings
 
 __all__ = ["server_options"]
@@ -43,6 +44,7 @@ def _connection_options(settings: ServerSettings) -> list[tuple[str, int]]:
         ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_seconds)),
         ("grpc.max_connection_age_grace_ms", _ms(settings.max_connection_age_grace_seconds)),
         ("grpc.server_handshake_timeout_ms", _ms(settings.handshake_timeout_seconds)),
+        *connection_limits(settings),
     ]
 
 

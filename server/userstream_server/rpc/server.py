@@ -14,6 +14,7 @@ from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rpc.call_interceptors import call_interceptors
 from userstream_server.rpc.cancellation import SessionInterrupter
+from userstream_server.rpc.connection_limits import health_connection_limits
 from userstream_server.rpc.health import HealthMonitor
 from userstream_server.rpc.options import server_options
 from userstream_server.rpc.registration import add_health, add_reflection, add_user_service
@@ -175,7 +176,7 @@ def _main_server(
 def _health_server(monitor: HealthMonitor, options: list[tuple[str, int]]) -> grpc.Server:
     """Return a server for health alone, whose threads no stream can occupy."""
     threads = ThreadPoolExecutor(_HEALTH_THREADS, thread_name_prefix="health")
-    server = grpc.server(threads, options=options)
+    server = grpc.server(threads, options=health_connection_limits(options))
     add_health(server, monitor.servicer)
     return server
 

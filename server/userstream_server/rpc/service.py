@@ -10,6 +10,7 @@ from userstream.v1 import user_service_pb2 as pb
 from userstream.v1 import user_service_pb2_grpc
 
 from userstream_server.databases.database import Database
+from userstream_server.interceptors.caller import caller_of
 from userstream_server.rows.batches import EncodeUsers, ExactSize, GrowingSize
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
@@ -130,7 +131,9 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         snapshot = stream is not None and stream.snapshot
         is_prefetched = stream is not None and not 0 < stream.message_users < _PREFETCH_FROM_USERS
         with (
-            self._database.session(deadline_seconds=remaining, snapshot=snapshot) as session,
+            self._database.session(
+                deadline_seconds=remaining, snapshot=snapshot, caller=caller_of(context)
+            ) as session,
             self._interrupter.watching(context, session),
         ):
             observed = self._observe(session) if self._observe else session

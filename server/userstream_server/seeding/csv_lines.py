@@ -50,7 +50,17 @@ class CsvLines(Iterator[str]):
     @property
     def record(self) -> str:
         """The current record as it stands in the file, without its line end."""
-        return "".join(self._record).rstrip("\r\n")
+        return self.text.rstrip("\r\n")
+
+    @property
+    def text(self) -> str:
+        """The current record as it stands in the file."""
+        return self._record[0] if len(self._record) == 1 else "".join(self._record)
+
+    @property
+    def first_text(self) -> str:
+        """The first line of the current record; empty before it is read."""
+        return self._record[0] if self._record else ""
 
     def begin_record(self) -> None:
         """Forget the record before; the next line begins a new one."""

@@ -1,22 +1,23 @@
 """Filling `user_data`: from a CSV file as it streams, from made-up users, or from the sample."""
 
-import csv
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from errno import EEXIST
 from importlib.resources import as_file, files
 from itertools import islice
 from pathlib import Path
 from tempfile import mkstemp
-from typing import TextIO
 
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError
 from userstream_server.rows.types import UserRow
-from userstream_server.seeding.csv_users import Reject, open_csv, read_open_file
+from userstream_server.seeding.batches import BatchOutcome
+from userstream_server.seeding.csv_source import STDIN, open_source
+from userstream_server.seeding.csv_users import read_open_file
+from userstream_server.seeding.rejects import Reject, Rejects, SourceRow, rejected
 from userstream_server.seeding.synthetic import KeyKind, synthetic_users
 from userstream_server.seeding.writers import open_writer
 
@@ -43,16 +44,28 @@ class SeedReport:
 
     Attributes:
         new_users: Users added.
-        known_users: Users whose user_id was there already, in the database or further up in the input; they stay as
-            they were.
-        rejected_rows: Rows that are no users.
-        rejects: The file that says why; None when there are none.
+        unchanged_users: Users that were stored already with the same values, or came before in the input.
+        updated_users: Users whose stored values were replaced.
+        reasons: How many rows were rejected for each reason.
+        rejects: The file that lists them; None when there are none, or none was wanted.
     """
 
     new_users: int = 0
-    known_users: int = 0
-    rejected_rows: int = 0
+    unchanged_users: int = 0
+    updated_users: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     rejects: Path | None = None
+
+    @property
+    def rejected_rows(self) -> int:
+        """How many rows were not stored."""
+        return self.reasons.total()
+
+    def count(self, outcome: BatchOutcome) -> None:
+        """Add what became of a batch."""
+        self.new_users += outcome.new
+        self.unchanged_users += outcome.unchanged
+        self.updated_users += outcome.updated
 
 
 def seed_csv(
@@ -60,42 +73,42 @@ def seed_csv(
     path: Path,
     *,
     rejects: Path | None = None,
+    update: bool = False,
     batch_rows: int = BATCH_ROWS,
     progress: Progress = lambda _: None,
 ) -> SeedReport:
-    """Add the users of a CSV file of any size; see `csv_users.read_users` for its format.
+    """Store the users of a CSV file of any size; `csv_users.read_open_file` describes its format.
 
     Args:
         url: The database; it and the table are created where missing.
-        path: The CSV file.
-        rejects: Where to write rows that are no users (line, reason, fields); beside the CSV file by default. It is
-            written only when there are any. It holds personal data, as the CSV file does.
+        path: The CSV file; with a name in .gz it is decompressed, `-` is standard input.
+        rejects: Where to write rows that are not stored (line, reason, fields), not in the order of their lines; beside
+            the CSV file by default. It is written only when there are any, and holds personal data, as the CSV does.
+        update: Replace what is stored for a user and differs; otherwise such a row is rejected as a conflict.
         batch_rows: Users in one transaction.
         progress: Told about bytes of the file as they are done.
 
     Raises:
-        CsvFormatError: The file has no usable header.
+        CsvFormatError: The file has no usable header. The database is not touched.
         FileExistsError: The rejects would overwrite the CSV file.
-        OSError: A file cannot be read or written.
+        OSError, EOFError, zlib.error: A file cannot be read or written; the last two for a damaged .gz file.
         UserStreamError: The database is away or refuses. What was added before stays.
     """
-    report = SeedReport()
     rejects = rejects or _beside(path)
-    if rejects.exists() and rejects.samefile(path):
-        raise FileExistsError(EEXIST, "would be overwritten by its own rejects", str(rejects))
-    with ExitStack() as stack:
-        file = stack.enter_context(open_csv(path))
+    with open_source(path) as source, Rejects(rejects) as listed:
+        if source.is_file(rejects):
+            raise FileExistsError(EEXIST, "would be overwritten by its own rejects", str(rejects))
+        rows = _without_rejects(read_open_file(source.text), listed)
         told_bytes = 0
 
         def batch_done(_users: int) -> None:
             nonlocal told_bytes
-            if file.seekable():  # a pipe has no position
-                told_bytes, before = file.buffer.tell(), told_bytes
-                progress(told_bytes - before)
+            told_bytes, before = source.done_bytes, told_bytes
+            progress(told_bytes - before)
 
-        users = _without_rejects(read_open_file(file), rejects, report, stack)
-        _add(url, users, report, batch_rows, batch_done)
-    return report
+        return _store(
+            url, rows, listed, update=update, batch_rows=batch_rows, batch_done=batch_done
+        )
 
 
 def seed_synthetic(
@@ -104,29 +117,52 @@ def seed_synthetic(
     *,
     random_seed: int = 1,
     key_kind: KeyKind = "uuid4",
+    rejects: Path | None = None,
+    update: bool = False,
     batch_rows: int = BATCH_ROWS,
     progress: Progress = lambda _: None,
 ) -> SeedReport:
-    """Add made-up users; see `synthetic.synthetic_users`. Raises UserStreamError."""
-    report = SeedReport()
+    """Store made-up users of `synthetic.synthetic_users`; conflicts are written to `rejects`, if one is given.
+
+    Raises:
+        OSError: The rejects cannot be written.
+        UserStreamError: The database is away or refuses.
+    """
     users = synthetic_users(rows, random_seed=random_seed, key_kind=key_kind)
-    _add(url, users, report, batch_rows, progress)
-    return report
+    with Rejects(rejects) as listed:
+        return _store(
+            url,
+            _numbered(users),
+            listed,
+            update=update,
+            batch_rows=batch_rows,
+            batch_done=progress,
+        )
 
 
-def seed_sample(url: DatabaseUrl) -> SeedReport:
-    """Add the 1,000 users of the sample that ships with the package. Raises UserStreamError."""
+def seed_sample(
+    url: DatabaseUrl, *, rejects: Path | None = None, update: bool = False
+) -> SeedReport:
+    """Store the 1,000 users of the sample that ships with the package; conflicts are written to `rejects`.
+
+    Raises:
+        OSError: The rejects cannot be written.
+        UserStreamError: The database is away or refuses.
+    """
     with as_file(files("userstream_server.seeding").joinpath("data/user_data.csv")) as path:
-        return seed_csv(url, path)
+        return seed_csv(url, path, rejects=rejects or _beside(STDIN), update=update)
 
 
 def seed_users(
-    url: DatabaseUrl, users: Iterable[UserRow], progress: Progress = lambda _: None
+    url: DatabaseUrl,
+    users: Iterable[UserRow],
+    progress: Progress = lambda _: None,
+    *,
+    update: bool = False,
 ) -> SeedReport:
-    """Add any users. Raises UserStreamError."""
-    report = SeedReport()
-    _add(url, users, report, BATCH_ROWS, progress)
-    return report
+    """Store any users; conflicts are only counted. Raises UserStreamError."""
+    with Rejects(None) as listed:
+        return _store(url, _numbered(users), listed, update=update, batch_done=progress)
 
 
 def ensure_embedded(url: DatabaseUrl) -> None:
@@ -164,60 +200,55 @@ def _make_embedded(path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _add(
+def _store(
     url: DatabaseUrl,
-    users: Iterable[UserRow],
-    report: SeedReport,
-    batch_rows: int,
+    rows: Iterator[SourceRow],
+    rejects: Rejects,
+    *,
+    update: bool,
     batch_done: Progress,
-) -> None:
-    """Write the users in batches, one batch in a second thread while the next is being read."""
-    iterator = iter(users)
-    with open_writer(url) as writer, ThreadPoolExecutor(max_workers=1) as thread:
-        writing: Future[int] | None = None
-        batch: list[UserRow] = []
-        while (following := list(islice(iterator, batch_rows))) or writing:
+    batch_rows: int = BATCH_ROWS,
+) -> SeedReport:
+    """Store the rows in batches, one batch in a second thread while the next is being read."""
+    report = SeedReport(reasons=rejects.reasons)
+    with (
+        open_writer(url, update=update) as writer,
+        ThreadPoolExecutor(max_workers=1) as thread,
+    ):
+        writing: Future[BatchOutcome] | None = None
+        batch: list[SourceRow] = []
+        while (following := list(islice(rows, batch_rows))) or writing:
             if writing:
-                new = writing.result()
-                report.new_users += new
-                report.known_users += len(batch) - new
+                report.count(outcome := writing.result())
+                _reject_conflicts(batch, outcome, rejects)
                 batch_done(len(batch))
             batch = following
-            writing = thread.submit(writer.add, batch) if batch else None
+            writing = thread.submit(writer.add, [user for user, _, _ in batch]) if batch else None
         writer.finish()
+    report.rejects = rejects.path
+    return report
 
 
-def _without_rejects(
-    rows: Iterable[UserRow | Reject], rejects: Path, report: SeedReport, stack: ExitStack
-) -> Iterator[UserRow]:
+def _reject_conflicts(batch: list[SourceRow], outcome: BatchOutcome, rejects: Rejects) -> None:
+    for position, reason in outcome.conflicts:
+        rejects.add(rejected(batch[position], reason))
+
+
+def _without_rejects(rows: Iterator[SourceRow | Reject], rejects: Rejects) -> Iterator[SourceRow]:
     """Pass the users on and write the rest down."""
-    write = None
     for row in rows:
-        if isinstance(row, UserRow):
+        if isinstance(row, tuple):
             yield row
-            continue
-        if write is None:
-            write = csv.writer(stack.enter_context(_open_rejects(rejects))).writerow
-            write(["line", "reason", "fields"])
-            report.rejects = rejects
-        write([row.line, row.reason, *row.fields])
-        report.rejected_rows += 1
+        else:
+            rejects.add(row)
+
+
+def _numbered(users: Iterable[UserRow]) -> Iterator[SourceRow]:
+    return ((user, number, None) for number, user in enumerate(users, start=1))
 
 
 def _beside(path: Path) -> Path:
     """Return where the rejects of a CSV file go; those of a pipe, such as /dev/stdin, to the current folder."""
-    return (
-        path.with_name(path.name + ".rejects.csv") if path.is_file() else Path("users.rejects.csv")
-    )
-
-
-def _open_rejects(path: Path) -> TextIO:
-    """Open the rejects file for its owner alone; what was not UTF-8 is written back as it was."""
-    return open(
-        path,
-        "w",
-        encoding="utf-8",
-        errors="surrogateescape",
-        newline="",
-        opener=lambda name, flags: os.open(name, flags, 0o600),
-    )
+    if path.is_file() and path != STDIN:
+        return path.with_name(path.name + ".rejects.csv")
+    return Path("users.rejects.csv")

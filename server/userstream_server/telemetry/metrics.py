@@ -9,6 +9,7 @@ from typing import Protocol
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from userstream_server.databases.database import Database
+from userstream_server.databases.pool_state import PoolState, Waits
 from userstream_server.telemetry.calls import METHODS, RunningCalls
 from userstream_server.version import VERSION
 
@@ -74,16 +75,14 @@ class Metrics:
             ("payload", "By", "Bytes of messages sent, before HTTP/2.", "payload_bytes"),
             ("streams.resumed", "{stream}", "Streams that went on from a token.", "resumed"),
         ):
-            read = _by_method(lambda counted=counted: calls.total(counted))  # type: ignore[misc]
+            read = _by("method", lambda counted=counted: calls.total(counted))  # type: ignore[misc]
             counter(f"userstream.{name}", [read], unit, description)
-        self._gauge("calls.active", _by_method(calls.active), "Calls that run just now.")
+        self._gauge("calls.active", _by("method", calls.active), "Calls that run just now.")
 
     def watch_database(self, database: Database) -> None:
         """Report a database's pool, kills and driver."""
-        pool, driver = database.pool, database.driver
-        self._gauge("pool.size", _one(lambda: pool.size), "The most connections.")
-        self._gauge("pool.in_use", _one(lambda: pool.in_use), "Connections handed out.")
-        self._gauge("pool.waiting", _one(lambda: pool.waiting), "Queries without a connection yet.")
+        driver = database.driver
+        self._watch_pool(database.pool)
         self._counter(
             "queries.killed",
             _one(lambda: database.queries_killed),
@@ -98,6 +97,22 @@ class Metrics:
             "encoder": driver.encoder,
         }
         self._gauge("build.info", lambda _: [Observation(1, labels)], "What runs here; always 1.")
+
+    def _watch_pool(self, pool: PoolState) -> None:
+        for name, read, description in (
+            ("size", lambda: pool.size, "The most connections."),
+            ("in_use", lambda: pool.in_use, "Connections handed out."),
+            ("waiting", lambda: pool.waiting, "Queries that wait for a connection."),
+            ("callers_waiting", lambda: pool.callers_waiting, "Callers of these queries."),
+        ):
+            self._gauge(f"pool.{name}", _one(read), description)
+        in_use, waiting = _by("class", pool.in_use_by_class), _by("class", pool.waiting_by_class)
+        self._gauge("pool.class.in_use", in_use, "Connections handed out, by class of query.")
+        self._gauge("pool.class.waiting", waiting, "Queries that wait, by class.")
+        waits = pool.waits
+        self._counter("pool.waits", _waits(waits), "Waits that ended, by class and outcome.")
+        seconds = _by("class", waits.seconds)
+        self._counter("pool.wait", seconds, "Time that queries waited, by class.", unit="s")
 
     def watch_server(self, health: ServingState, stalls: StallState) -> None:
         """Report a server's health and stalled calls."""
@@ -116,13 +131,20 @@ class Metrics:
     def _gauge(self, name: str, read: Callback, description: str) -> None:
         self._meter.create_observable_gauge(f"userstream.{name}", [read], "", description)
 
-    def _counter(self, name: str, read: Callback, description: str) -> None:
-        self._meter.create_observable_counter(f"userstream.{name}", [read], "", description)
+    def _counter(self, name: str, read: Callback, description: str, unit: str = "") -> None:
+        self._meter.create_observable_counter(f"userstream.{name}", [read], unit, description)
 
 
 def _one(read: Callable[[], int]) -> Callback:
     return lambda _: [Observation(read())]
 
 
-def _by_method(read: Callable[[], Mapping[str, int]]) -> Callback:
-    return lambda _: [Observation(number, {"method": name}) for name, number in read().items()]
+def _by(label: str, read: Callable[[], Mapping[str, float]]) -> Callback:
+    return lambda _: [Observation(number, {label: name}) for name, number in read().items()]
+
+
+def _waits(waits: Waits) -> Callback:
+    return lambda _: [
+        Observation(count, {"class": kind, "outcome": outcome})
+        for (kind, outcome), count in waits.count().items()
+    ]

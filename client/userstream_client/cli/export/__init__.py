@@ -1,5 +1,5 @@
 """`userstream export`: all users into one verified file."""
 
-from userstream_client.cli.export.command import ExportFormat, export
+from userstream_client.cli.export.command import export
 
-__all__ = ["ExportFormat", "export"]
+__all__ = ["export"]

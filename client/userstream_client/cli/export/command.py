@@ -1,13 +1,10 @@
 """`userstream export`: all users into one file, which is whole or not there."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,36 +12,57 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from userstream_client._client import UserStreamClient
 from userstream_client.cli import _arguments as args
+from userstream_client.cli._compression import Compression
+from userstream_client.cli._file_types import FileFormat, file_type_from
 from userstream_client.cli._output import note
 from userstream_client.cli._problems import ExportProblem, UsageProblem
 from userstream_client.cli.export.lock import only_export_to
 from userstream_client.cli.export.parts import PartReader
-from userstream_client.cli.export.publish import COLUMNAR, check_columnar, finish
-from userstream_client.cli.export.state import ExportState, Part, prove_parts
-from userstream_client.errors import InvalidRequestError, UserStreamError
-from userstream_client.models import Consistency, Partition, UserFilter
+from userstream_client.cli.export.plan import STDOUT, Plan
+from userstream_client.cli.export.publish import finish, is_published, settle
+from userstream_client.cli.export.server_version import server_version
+from userstream_client.cli.export.state import (
+    ExportState,
+    Part,
+    manifest_draft,
+    now,
+    prove_parts,
+    whole_path,
+)
+from userstream_client.cli.export.stopping import explained
+from userstream_client.cli.export.to_stdout import check_stdout, write_to_stdout
+from userstream_client.models import Consistency, Partition
 
-__all__ = ["ExportFormat", "export"]
-
-
-class ExportFormat(StrEnum):
-    """What the file holds; parquet and arrow need the extra `userstream[arrow]`."""
-
-    CSV = "csv"
-    NDJSON = "ndjson"
-    PARQUET = "parquet"
-    ARROW = "arrow"
+__all__ = ["export"]
 
 
 def export(
     *,
-    output: Annotated[Path, typer.Option(help="The file; an old one is replaced at the end.")],
-    style: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.CSV,
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="Replaced at the end if it is there; - is standard output."
+        ),
+    ],
+    style: Annotated[
+        FileFormat | None,
+        typer.Option("--format", help="Without it the file's name decides; else csv."),
+    ] = None,
+    compression: Annotated[
+        Compression | None,
+        typer.Option(
+            "--compress", help="Of csv and ndjson; without it, by the ending .gz or .zst."
+        ),
+    ] = None,
     partition_count: Annotated[
         int, typer.Option("--partitions", min=1, max=32, help="Key ranges to read side by side.")
     ] = 1,
+    manifest: Annotated[
+        bool,
+        typer.Option("--manifest", help="Also write FILE.manifest.json, for `userstream verify`."),
+    ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an export that was broken off.")
+        bool, typer.Option("--resume", help="Continue an export that was broken off.")
     ] = False,
     age_over: args.AgeOver = None,
     age_up_to: args.AgeUpTo = None,
@@ -57,90 +75,73 @@ def export(
     no_resume: args.NoResume = False,
 ) -> None:
     """Write the users to a file, verified, in order of user_id."""
-    where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
-    path = _checked(output, style, partition_count, limit)
-    options = {
-        "format": style.value,
-        "where": asdict(where),
-        "limit": limit,
-        "consistency": consistency.value,
-        "partitions": partition_count,
-    }
-    with (
-        only_export_to(path),
-        args.open_client(target, timeout, no_resume=no_resume) as client,
-    ):
-        state = _begin(client, path, options, where, resume=resume)
-        reader = PartReader(
-            client,
-            state,
-            path,
-            where=where,
-            consistency=consistency,
-            limit=limit,
-            style="ndjson" if style in COLUMNAR else style.value,
+    plan = Plan(
+        output,
+        Path(output).resolve(),
+        file_type_from(output, style, compression),
+        args.filter_from(age_over, age_up_to, name_prefix, email_domain),
+        limit,
+        consistency,
+        partition_count,
+        manifest,
+    )
+    with args.open_client(target, timeout, no_resume=no_resume) as client:
+        if output == STDOUT:
+            check_stdout(plan, resume=resume)
+            note(f"{write_to_stdout(client, plan)} users, all accounted for")
+            return
+        plan.check()
+        with explained(plan), only_export_to(plan.path):
+            _export(client, plan, target, resume=resume)
+
+
+def _export(client: UserStreamClient, plan: Plan, target: str | None, *, resume: bool) -> None:
+    state = _saved(plan) if resume else None
+    if state and is_published(state, plan.path):
+        settle(state, plan.path)
+        note(f"{plan.shown} is already complete: {state.user_count} users, all accounted for")
+        return
+    if state:
+        prove_parts(state, plan.path)
+    else:
+        state = _begun(client, plan)
+    with _shown() as show:
+        PartReader(client, state, plan).read(show)
+    finish(state, plan, server_version(target) if plan.manifest else None)
+    note(f"{state.user_count} users, all accounted for, in {plan.shown}")
+
+
+def _saved(plan: Plan) -> ExportState | None:
+    """Return what an earlier run of the same export has left; None when it left nothing."""
+    saved = ExportState.load(plan.path)
+    if saved and saved.options != plan.options:
+        raise UsageProblem(
+            "--resume: the broken export had other options; repeat them, or leave --resume out"
         )
-        _read(reader)
-        finish(state, path, style)
-    note(f"{reader.user_count} users, all accounted for, in {output}")
+    return saved
 
 
-def _checked(output: Path, style: ExportFormat, partition_count: int, limit: int) -> Path:
-    """Return the file itself where `output` is a link, once it is sure that it can be written."""
-    check_columnar(style)
-    path = output.resolve()
-    if limit and partition_count > 1:
-        raise UsageProblem("--limit does not go with --partitions: leave one out")
-    if path.exists() and not path.is_file():
-        raise UsageProblem(f"--output {output} is not a file: name one")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UsageProblem(f"--output: the folder {path.parent} is missing or not writable")
-    return path
-
-
-def _begin(
-    client: UserStreamClient,
-    path: Path,
-    options: dict[str, Any],
-    where: UserFilter,
-    *,
-    resume: bool,
-) -> ExportState:
-    """Return the saved state, or that of a new export."""
-    saved = ExportState.load(path) if resume else _last_state(path)
-    if resume and saved:
-        if saved.options != options:
-            raise UsageProblem(
-                "--resume: the broken export had other options; repeat them, or leave --resume out"
-            )
-        prove_parts(saved, path)
-        return saved
-    if saved:
-        saved.remove(path)
-    count = options["partitions"]
-    ranges = client.partitions(count, where) if count > 1 else [Partition("", 0)]
-    parts = [Part(f".{path.name}.part-{n}", r.partition) for n, r in enumerate(ranges)]
-    state = ExportState(options, parts)
-    state.save(path)  # from now on, whatever is left behind is known to belong to this export
+def _begun(client: UserStreamClient, plan: Plan) -> ExportState:
+    """Remove what an earlier export has left, and return the state of a new one."""
+    _remove_last(plan.path)
+    count = plan.partition_count
+    ranges = client.partitions(count, plan.where) if count > 1 else [Partition("", 0)]
+    parts = [Part(f".{plan.path.name}.part-{n}", r.partition) for n, r in enumerate(ranges)]
+    state = ExportState(plan.options, parts, now())
+    state.save(plan.path)  # from now on, whatever is left behind is known to belong to this export
     return state
 
 
-def _last_state(path: Path) -> ExportState | None:
-    """Return what an earlier export left, to be removed; a state that cannot be read is overwritten."""
+def _remove_last(path: Path) -> None:
+    """Remove an earlier export's files; a state that cannot be read is overwritten later."""
+    for draft in (whole_path(path), manifest_draft(path)):
+        draft.unlink(missing_ok=True)
     try:
-        return ExportState.load(path)
+        saved = ExportState.load(path)
     except ExportProblem:
-        return None
-
-
-def _read(reader: PartReader) -> None:
-    try:
-        with _shown() as show:
-            reader.read(show)
-    except UserStreamError as error:
-        if not isinstance(error, InvalidRequestError):
-            error.message += "; repeat the command with --resume to go on"
-        raise
+        return
+    if saved:
+        saved.remove(path)
 
 
 @contextmanager

@@ -25,9 +25,11 @@ def only_export_to(output: Path) -> Iterator[None]:
         os.write(handle, str(os.getpid()).encode())
         yield
     finally:
-        # Removed while the lock is held, so that whoever waits for it sees that the file is gone.
-        path.unlink(missing_ok=True)
-        os.close(handle)
+        try:
+            # Removed while the lock is held, so that whoever waits for it sees that the file is gone.
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
 
 
 def _locked(path: Path, output: Path) -> int:

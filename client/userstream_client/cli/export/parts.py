@@ -1,20 +1,19 @@
 """Reading an export's key ranges side by side, each into a file of its own."""
 
-import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from pathlib import Path
-from typing import BinaryIO
-from zlib import crc32
 
 from userstream_client._client import UserStreamClient
 from userstream_client._streams import BatchStream
+from userstream_client.cli._file_types import FileFormat
 from userstream_client.cli._formats import encoder_for
 from userstream_client.cli._output import USER_COLUMNS
+from userstream_client.cli.export.part_file import PartFile
+from userstream_client.cli.export.plan import Plan
 from userstream_client.cli.export.state import ExportState, Part
-from userstream_client.models import Consistency, UserFilter
+from userstream_client.errors import UserStreamError
 
 __all__ = ["PartReader"]
 
@@ -28,36 +27,17 @@ class PartReader:
     Args:
         client: Shared by the threads; closed when one of them fails.
         state: Where they begin.
-        output: The export's file; the parts lie beside it.
-        where: Which users.
-        consistency: What to promise about concurrent writes.
-        limit: The most users of the whole export; 0 for all.
-        style: `csv` or `ndjson`, what the parts hold.
+        plan: What was asked for; the parts lie beside its output.
     """
 
-    def __init__(
-        self,
-        client: UserStreamClient,
-        state: ExportState,
-        output: Path,
-        *,
-        where: UserFilter,
-        consistency: Consistency,
-        limit: int,
-        style: str,
-    ) -> None:
+    def __init__(self, client: UserStreamClient, state: ExportState, plan: Plan) -> None:
         self._client = client
         self._state = state
-        self._output = output
-        self._where = where
-        self._consistency = consistency
-        self._limit = limit
-        self._style = style
-        self._encode = encoder_for(style)
+        self._plan = plan
+        self._encode = encoder_for(plan.part_type.format)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._estimates = dict.fromkeys((part.name for part in state.parts), 0)
-        self._crcs = {part.name: part.crc32 for part in state.parts}
         self._users = {part.name: part.checkpoint.user_count or 0 for part in state.parts}
 
     @property
@@ -100,33 +80,37 @@ class PartReader:
             show(self.user_count, self.estimated_users)
 
     def _read_part(self, part: Part) -> None:
-        path = self._output.with_name(part.name)
-        with _opened_at(path, part.byte_offset) as file, self._stream(part) as chunks:
-            if part.byte_offset == 0 and self._style == "csv" and part is self._state.parts[0]:
-                self._write(part, file, [USER_COLUMNS])
+        path = self._plan.path.with_name(part.name)
+        compression = self._plan.part_type.compression
+        with PartFile(path, part, compression) as file, self._stream(part) as chunks:
+            if part is self._state.parts[0] and part.byte_offset == 0:
+                file.write(self._heading())
             try:
                 self._copy(part, chunks, file)
-            except OSError:
-                raise  # nobody knows how much of the last list was written; the last save holds
-            except BaseException:
-                # Whatever ended the stream, the lists taken so far are whole.
+            except UserStreamError:
+                # The stream ended, and all lists taken from it are written. After any other error nobody knows
+                # how much of the last list is: then the last save holds.
                 self._save(part, chunks, file)
                 raise
             self._save(part, chunks, file)
 
+    def _heading(self) -> bytes:
+        csv = self._plan.part_type.format is FileFormat.CSV
+        return self._encode(USER_COLUMNS, [USER_COLUMNS]).encode() if csv else b""
+
     def _stream(self, part: Part) -> BatchStream:
         return self._client.stream_users(
-            self._where,
-            limit=self._limit,
+            self._plan.where,
+            limit=self._plan.limit,
             partition=part.partition,
-            consistency=self._consistency,
+            consistency=self._plan.consistency,
             resume_token=part.checkpoint,
         ).chunks()
 
-    def _copy(self, part: Part, chunks: BatchStream, file: BinaryIO) -> None:
+    def _copy(self, part: Part, chunks: BatchStream, file: PartFile) -> None:
         due = time.monotonic() + _SAVE_SECONDS
         for users in chunks:
-            self._write(part, file, users)
+            file.write(self._encode(USER_COLUMNS, users).encode())
             self._users[part.name] += len(users)
             self._estimates[part.name] = chunks.progress.estimated_users if chunks.progress else 0
             if self._stopping.is_set():
@@ -135,26 +119,11 @@ class PartReader:
                 self._save(part, chunks, file)
                 due = time.monotonic() + _SAVE_SECONDS
 
-    def _write(self, part: Part, file: BinaryIO, rows: Sequence[Sequence[object]]) -> None:
-        text = self._encode(USER_COLUMNS, rows).encode()
-        file.write(text)
-        self._crcs[part.name] = crc32(text, self._crcs[part.name])
-
-    def _save(self, part: Part, chunks: BatchStream, file: BinaryIO) -> None:
+    def _save(self, part: Part, chunks: BatchStream, file: PartFile) -> None:
         """Put the rows on disk first, then the word that they are there."""
-        file.flush()
-        os.fsync(file.fileno())
+        safe = file.sync()
         with self._lock:
-            part.byte_offset = file.tell()
-            part.crc32 = self._crcs[part.name]
+            part.byte_offset, part.crc32 = safe
             part.checkpoint = chunks.checkpoint
             part.done = chunks.receipt is not None
-            self._state.save(self._output)
-
-
-def _opened_at(path: Path, byte_offset: int) -> BinaryIO:
-    """Open a part's file for writing, cut off after what is known to be safe."""
-    file = path.open("r+b" if byte_offset else "wb")
-    file.truncate(byte_offset)
-    file.seek(byte_offset)
-    return file
+            self._state.save(self._plan.path)

@@ -1,61 +1,82 @@
 """From parts to the one file that was asked for, which appears whole or not at all."""
 
-import itertools
-import json
 import os
 import shutil
 from collections.abc import Iterator
-from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from userstream_client.cli._output import USER_COLUMNS
-from userstream_client.cli._problems import UsageProblem
+from userstream_client.cli._file_types import COLUMNAR
+from userstream_client.cli._manifest import Digest, Figures, Manifest, client_version, digest_of
+from userstream_client.cli._problems import DamagedFile, ExportProblem
+from userstream_client.cli._reading import read_users
+from userstream_client.cli.export.columnar import write_columnar
+from userstream_client.cli.export.plan import Plan
 from userstream_client.cli.export.state import (
     ExportState,
     cut_to_safe_bytes,
     fsync_folder,
+    manifest_draft,
+    now,
     prove_parts,
+    whole_path,
 )
+from userstream_client.models import User
 
-__all__ = ["COLUMNAR", "check_columnar", "finish"]
+__all__ = ["finish", "is_published", "settle"]
 
-COLUMNAR = {"parquet", "arrow"}
-_GROUP_ROWS = 100_000
-
-
-def check_columnar(style: str) -> None:
-    """Make sure that the format can be written, before anything is read.
-
-    Raises:
-        UsageProblem: Its library is missing.
-    """
-    if style in COLUMNAR and find_spec("pyarrow") is None:
-        raise UsageProblem(
-            f"--format {style} needs pyarrow: run pip install 'userstream[arrow]', or use csv or ndjson"
-        )
+_READ_ROWS = 10_000
 
 
-def finish(state: ExportState, output: Path, style: str) -> None:
+def is_published(state: ExportState, output: Path) -> bool:
+    """Say whether an export that was broken off had its file in place already: the digest tells."""
+    return (
+        state.publishing is not None and output.is_file() and state.publishing == digest_of(output)
+    )
+
+
+def finish(state: ExportState, plan: Plan, server_version: str | None = None) -> None:
     """Make the output of the parts, and remove them.
 
     Raises:
         ExportProblem: A part is not as it was written; nothing is published.
         OSError: It could not be written; the old output is as it was.
     """
-    prove_parts(state, output)
-    cut_to_safe_bytes(state, output)
-    paths = [output.with_name(part.name) for part in state.parts]
-    if style in COLUMNAR:
-        whole = output.with_name(f".{output.name}.tmp")
-        _write_columnar(whole, style, paths)
+    prove_parts(state, plan.path)
+    cut_to_safe_bytes(state, plan.path)
+    whole = _made_whole(state, plan)
+    digest = digest_of(whole)
+    if plan.manifest:
+        _draft_manifest(state, plan, whole, digest, server_version)
+    # A run that is killed from here on is recognised by this digest, whether the file was moved or not.
+    state.publishing = digest
+    state.save(plan.path)
+    fsync_folder(plan.path.parent)
+    # The old file's manifest goes first: it must never stand beside another file than its own.
+    Manifest.path_for(plan.path).unlink(missing_ok=True)
+    whole.replace(plan.path)
+    settle(state, plan.path)
+
+
+def settle(state: ExportState, output: Path) -> None:
+    """Publish the manifest of a file that is in its place, and remove what the export kept."""
+    draft = manifest_draft(output)
+    if draft.exists():
+        draft.replace(Manifest.path_for(output))
+    fsync_folder(output.parent)
+    state.remove(output)
+
+
+def _made_whole(state: ExportState, plan: Plan) -> Path:
+    paths = [plan.path.with_name(part.name) for part in state.parts]
+    if plan.file_type.format in COLUMNAR:
+        whole = whole_path(plan.path)
+        write_columnar(whole, plan.file_type.format, paths)
     else:
         whole = paths[0]
         _append(state.parts[0].byte_offset, paths)
-    _synced(whole)
-    whole.replace(output)
-    fsync_folder(output.parent)
-    state.remove(output)
+    _sync(whole)
+    return whole
 
 
 def _append(byte_offset: int, paths: list[Path]) -> None:
@@ -68,39 +89,58 @@ def _append(byte_offset: int, paths: list[Path]) -> None:
                 shutil.copyfileobj(part, whole, 1024 * 1024)
 
 
-def _synced(path: Path) -> None:
+def _sync(path: Path) -> None:
     with path.open("r+b") as file:
         os.fsync(file.fileno())
 
 
-def _write_columnar(whole: Path, style: str, paths: list[Path]) -> None:
-    # Late, and only here: it is large, and an extra.
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import ipc, parquet  # noqa: PLC0415
+def _draft_manifest(
+    state: ExportState, plan: Plan, whole: Path, digest: Digest, server_version: str | None
+) -> None:
+    figures = _read_back(state, plan, whole)
+    manifest = Manifest(
+        file=plan.path.name,
+        format=plan.file_type.format.value,
+        compression=plan.file_type.compression.value,
+        size_bytes=digest.size_bytes,
+        sha256=digest.sha256,
+        user_count=figures.user_count,
+        user_id_crc32=figures.user_id_crc32,
+        filter=state.options["where"],
+        limit=plan.limit,
+        consistency=plan.consistency.value,
+        partitions=plan.partition_count,
+        started_at=state.started_at,
+        finished_at=now(),
+        server_version=server_version,
+        client_version=client_version(),
+    )
+    draft = manifest_draft(plan.path)
+    draft.write_text(manifest.text(), encoding="utf-8")
+    _sync(draft)
 
-    types = {"age": pa.int64()}
-    schema = pa.schema([(name, types.get(name, pa.string())) for name in USER_COLUMNS])
-    make: Any = parquet.ParquetWriter if style == "parquet" else ipc.new_file
+
+def _read_back(state: ExportState, plan: Plan, whole: Path) -> Figures:
+    """Return count and CRC-32 of what the file holds; they must be those of the receipts."""
     try:
-        with make(str(whole), schema) as writer:
-            for rows in _groups(paths):
-                columns = list(zip(*(row.values() for row in rows), strict=True))
-                table = pa.table(
-                    [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)],
-                    schema=schema,
-                )
-                writer.write_table(table)
-    except BaseException:
-        whole.unlink(missing_ok=True)
-        raise
+        return _proved_figures(state, read_users(whole, plan.file_type))
+    except DamagedFile as damage:
+        raise ExportProblem(
+            f"{plan.shown} was not published, because reading it back failed: {damage};"
+            " repeat the command without --resume to start again"
+        ) from None
 
 
-def _groups(paths: list[Path]) -> Iterator[list[dict[str, Any]]]:
-    lines = itertools.chain.from_iterable(_lines(path) for path in paths)
-    while group := [json.loads(line) for line in itertools.islice(lines, _GROUP_ROWS)]:
-        yield group
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from file
+def _proved_figures(state: ExportState, users: Iterator[User]) -> Figures:
+    whole = Figures()
+    for part in state.parts:
+        receipt = Figures(part.checkpoint.user_count or 0, part.checkpoint.user_id_crc32 or 0)
+        found = Figures()
+        while rows := list(islice(users, min(_READ_ROWS, receipt.user_count - found.user_count))):
+            found.add(rows)
+            whole.add(rows)
+        if found != receipt:
+            raise DamagedFile("its users are not those of the receipt")
+    if next(users, None) is not None:
+        raise DamagedFile("it holds more users than the receipt")
+    return whole

@@ -3,16 +3,27 @@
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from userstream_client.cli._manifest import Digest, Manifest
 from userstream_client.cli._problems import ExportProblem
 from userstream_client.models import Checkpoint
 
-__all__ = ["ExportState", "Part", "cut_to_safe_bytes", "fsync_folder", "prove_parts"]
+__all__ = [
+    "ExportState",
+    "Part",
+    "cut_to_safe_bytes",
+    "fsync_folder",
+    "manifest_draft",
+    "now",
+    "prove_parts",
+    "whole_path",
+]
 
-_VERSION = 2
+_VERSION = 3
 _READ_BYTES = 1024 * 1024
 
 
@@ -42,12 +53,26 @@ class ExportState:
     """All parts of an export.
 
     Attributes:
-        options: What was asked for; another run must ask for the same to go on.
+        options: What was asked for; another run must ask for the same to continue.
         parts: In key order.
+        started_at: When the export began, in UTC (ISO 8601).
+        publishing: The whole file, from just before it takes the output's place; None until then.
     """
 
     options: dict[str, Any]
     parts: list[Part]
+    started_at: str
+    publishing: Digest | None = None
+
+    @property
+    def user_count(self) -> int:
+        """Users that are safely on disk."""
+        return sum(part.checkpoint.user_count or 0 for part in self.parts)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that are safely on disk."""
+        return sum(part.byte_offset for part in self.parts)
 
     @staticmethod
     def path_for(output: Path) -> Path:
@@ -69,7 +94,8 @@ class ExportState:
                 Part(**{**part, "checkpoint": Checkpoint(**part["checkpoint"])})
                 for part in saved["parts"]
             ]
-            return cls(saved["options"], parts)
+            publishing = saved["publishing"] and Digest(**saved["publishing"])
+            return cls(saved["options"], parts, saved["started_at"], publishing)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
@@ -80,21 +106,44 @@ class ExportState:
 
     def save(self, output: Path) -> None:
         """Replace the saved state in one step."""
-        path = self.path_for(output)
-        temporary = path.with_name(f"{path.name}.tmp")
-        text = json.dumps(
-            {"version": _VERSION, "options": self.options, "parts": [asdict(p) for p in self.parts]}
-        )
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        text = json.dumps({"version": _VERSION, **asdict(self)})
+        temporary = _temporary_of(self.path_for(output))
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)  # a full disk has better use for its bytes
+            raise
+        temporary.replace(self.path_for(output))
 
     def remove(self, output: Path) -> None:
-        """Remove the state and the parts' files, those that are left."""
-        for name in [part.name for part in self.parts] + [self.path_for(output).name]:
-            output.with_name(name).unlink(missing_ok=True)
+        """Remove everything that the export keeps beside its output, the state itself last."""
+        for part in self.parts:
+            output.with_name(part.name).unlink(missing_ok=True)
+        for path in (whole_path(output), manifest_draft(output)):
+            path.unlink(missing_ok=True)
+        self.path_for(output).unlink(missing_ok=True)
+
+
+def whole_path(output: Path) -> Path:
+    """Return where a file that is made of the parts grows."""
+    return output.with_name(f".{output.name}.tmp")
+
+
+def manifest_draft(output: Path) -> Path:
+    """Return where the manifest waits until its file is published."""
+    return output.with_name(f".{Manifest.path_for(output).name}.tmp")
+
+
+def now() -> str:
+    """Return the time in UTC, as ISO 8601 has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _temporary_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.tmp")
 
 
 def prove_parts(state: ExportState, output: Path) -> None:

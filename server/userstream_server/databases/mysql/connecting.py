@@ -1,7 +1,6 @@
 """Opening connections to MySQL or MariaDB: host, driver, session settings, and TLS that is on."""
 
 import ssl
-from dataclasses import dataclass
 from typing import Any
 
 import mysql.connector
@@ -9,6 +8,7 @@ from mysql.connector import HAVE_CEXT
 from mysql.connector import errors as driver_errors
 
 from userstream_server.databases.mysql.errors import translate
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError
 
@@ -17,9 +17,9 @@ __all__ = [
     "DRIVER_VERSION",
     "HAVE_CEXT",
     "Address",
-    "MySQLOptions",
     "connect_any",
     "is_mariadb",
+    "is_pure",
 ]
 
 Address = tuple[str, int]
@@ -43,29 +43,13 @@ _NO_LIMIT = 2**64 - 1
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-@dataclass(frozen=True, slots=True)
-class MySQLOptions:
-    """How to connect.
-
-    Attributes:
-        url: Hosts, account, database and TLS.
-        connect_timeout_seconds: For one host.
-        query_timeout_seconds: The longest a query may take; the socket waits a little longer.
-        net_write_timeout_seconds: How long the database keeps a result that we do not read.
-        use_pure: Use the driver's Python side even where its C extension is there.
-        native_rows: Fetch and encode users in C where that part was built.
-    """
-
-    url: DatabaseUrl
-    connect_timeout_seconds: float = 5.0
-    query_timeout_seconds: float = 300.0
-    net_write_timeout_seconds: int = 60
-    use_pure: bool = not HAVE_CEXT
-    native_rows: bool = True
+def is_pure(options: DatabaseOptions) -> bool:
+    """Say whether the driver's Python side is used: it was asked for, or its C extension does not load."""
+    return options.use_pure or not HAVE_CEXT
 
 
 def connect_any(
-    options: MySQLOptions, addresses: tuple[Address, ...], *, writing: bool = False
+    options: DatabaseOptions, addresses: tuple[Address, ...], *, writing: bool = False
 ) -> tuple[Any, Address]:
     """Connect to the first of some hosts that answers.
 
@@ -85,7 +69,7 @@ def connect_any(
         try:
             return _connect(options, host, port, writing=writing), (host, port)
         except DRIVER_ERRORS as error:
-            failure = translate(_number_of(error))
+            failure = translate(_number_of(error), str(error))
             failure.__cause__ = error
         except OSError as error:  # certificate files that are not there
             raise PreconditionError(
@@ -106,9 +90,9 @@ def _number_of(error: Exception) -> int:
     return int(number)
 
 
-def _connect(options: MySQLOptions, host: str, port: int, *, writing: bool) -> Any:
+def _connect(options: DatabaseOptions, host: str, port: int, *, writing: bool) -> Any:
     url = options.url
-    tls = _tls(url, host, pure=options.use_pure)
+    tls = _tls(url, host, pure=is_pure(options))
     try:
         connection = _open(options, host, port, tls, writing=writing)
     except driver_errors.Error as error:
@@ -130,9 +114,10 @@ def _connect(options: MySQLOptions, host: str, port: int, *, writing: bool) -> A
 
 
 def _open(
-    options: MySQLOptions, host: str, port: int, tls: dict[str, Any], *, writing: bool
+    options: DatabaseOptions, host: str, port: int, tls: dict[str, Any], *, writing: bool
 ) -> Any:
     url = options.url
+    socket_seconds = round(options.socket_timeout_seconds or options.query_timeout_seconds + 10)
     return mysql.connector.connect(
         host=host,
         port=port,
@@ -142,10 +127,10 @@ def _open(
         charset="utf8mb4",
         # The default, off, would keep a read view open from the first query on.
         autocommit=not writing,
-        use_pure=options.use_pure,
+        use_pure=is_pure(options),
         connection_timeout=max(1, round(options.connect_timeout_seconds)),
-        read_timeout=round(options.query_timeout_seconds + 10),
-        write_timeout=round(options.query_timeout_seconds + 10),
+        read_timeout=socket_seconds,
+        write_timeout=socket_seconds,
         # Known, so that the driver's escaping of parameters is right whatever the server's default is.
         sql_mode="STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION",
         **tls,
@@ -157,7 +142,7 @@ def is_mariadb(connection: Any) -> bool:
     return "mariadb" in str(connection.server_info).lower()
 
 
-def _set_session(cursor: Any, options: MySQLOptions, *, mariadb: bool, writing: bool) -> None:
+def _set_session(cursor: Any, options: DatabaseOptions, *, mariadb: bool, writing: bool) -> None:
     """Set what a global setting of the database would otherwise change, and make a reading session read-only."""
     values = {
         "sql_select_limit": _NO_LIMIT,  # would cut a SELECT without LIMIT short, and say nothing

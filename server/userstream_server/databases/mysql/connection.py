@@ -8,7 +8,7 @@ driver's Python side does the same job ten times slower.
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import islice
 from time import monotonic
 from typing import Any
@@ -17,12 +17,13 @@ from userstream_server.databases.database import DatabaseFound
 from userstream_server.databases.mysql.connecting import (
     DRIVER_ERRORS,
     Address,
-    MySQLOptions,
     connect_any,
     is_mariadb,
+    is_pure,
 )
-from userstream_server.databases.mysql.errors import translate
+from userstream_server.databases.mysql.errors import translate_error
 from userstream_server.databases.mysql.native_rows import native_rows
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.types import EncodedUsers, count_ages
@@ -45,10 +46,10 @@ class MySQLConnection:
         reusable: See `pool.Poolable`.
     """
 
-    def __init__(self, options: MySQLOptions, addresses: tuple[Address, ...]) -> None:
+    def __init__(self, options: DatabaseOptions, addresses: tuple[Address, ...]) -> None:
         """Connect."""
         self._raw, self.address = connect_any(options, addresses)
-        self._pure = options.use_pure
+        self._pure = is_pure(options)
         self.thread_id = int(self._raw.connection_id)
         self._version = str(self._raw.server_info)
         self.is_mariadb = is_mariadb(self._raw)
@@ -125,10 +126,23 @@ class MySQLConnection:
         return True
 
     def close(self) -> None:
-        """Close the connection. An unread result should be killed first, or its rest is read here."""
-        if self._native:
-            self._native.close()
-        with suppress(*DRIVER_ERRORS):
+        """Close the connection without reading the rest of a result. Its query ends when it next sends rows.
+
+        Raises:
+            RuntimeError: Another thread uses this connection.
+        """
+        with self._native.guard if self._native else nullcontext():
+            with suppress(*DRIVER_ERRORS):
+                self._close_raw()
+            if self._native:
+                # Only now: of an open connection this would read the rest.
+                self._native.close()
+
+    def _close_raw(self) -> None:
+        if self._unread and not self._pure:
+            # The driver's own close would read the rest first.
+            self._raw._cmysql.close()
+        else:
             self._raw.close()
 
     def _run(self, text: str, parameters: tuple[object, ...]) -> Iterator[Any]:
@@ -157,4 +171,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DRIVER_ERRORS as error:
-        raise translate(getattr(error, "errno", None)) from error
+        raise translate_error(error) from error

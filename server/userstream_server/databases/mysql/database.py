@@ -3,13 +3,17 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from userstream_server.databases.call_connections import CallConnections
 from userstream_server.databases.database import DatabaseFound, Driver
-from userstream_server.databases.mysql.connecting import DRIVER_VERSION, Address, MySQLOptions
+from userstream_server.databases.kept_connection import KeptConnection
+from userstream_server.databases.mysql.connecting import DRIVER_VERSION, Address, is_pure
 from userstream_server.databases.mysql.connection import MySQLConnection
 from userstream_server.databases.mysql.native_rows import can_read_natively
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
 from userstream_server.databases.table_check import check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews, Tally
@@ -24,35 +28,32 @@ T = TypeVar("T")
 
 
 class _Session:
-    """One call's view of the database; see `database.Session`."""
+    """The database as one call sees it."""
 
     dialect: Dialect = MYSQL
 
-    def __init__(self, database: "MySQLDatabase", limits: CallLimits) -> None:
+    def __init__(self, database: "MySQLDatabase", limits: CallLimits, caller: str) -> None:
         self._database = database
         self._limits = limits
+        self._connections = CallConnections(database.pool, caller, limits)
         self._held: MySQLConnection | None = None
-        # A connection may be killed only while this session still uses it; the lock sees to that.
+        # A connection may be killed only while this session uses it; the lock ensures that.
         self._lock = threading.Lock()
         self._current: set[MySQLConnection] = set()
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
     ) -> Generator[list[Any]]:
-        """See `database.Session.blocks`."""
         return self._read(MySQLConnection.blocks, query, rows)
 
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
-        """See `database.Session.encoded`."""
         return self._read(MySQLConnection.encoded, query, rows)
 
     def counted(self, query: Query) -> Generator[Counter[int]]:
-        """See `database.Session.counted`."""
         return self._read(MySQLConnection.counted, query)
 
     def estimate(self, query: Query) -> int:
-        """See `database.Session.estimate`."""
-        with self._running() as connection:
+        with self._running(self._connections.for_lookup()) as connection:
             explain = (
                 "EXPLAIN EXTENDED " if connection.is_mariadb else "EXPLAIN FORMAT=TRADITIONAL "
             )
@@ -62,7 +63,6 @@ class _Session:
         return round(int(rows) * float(filtered) / 100) if rows else 0
 
     def interrupt(self) -> None:
-        """See `database.Session.interrupt`."""
         with self._lock:
             self._limits.cancel()
             for connection in self._current:
@@ -71,7 +71,7 @@ class _Session:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Keep one connection and one read view for the block."""
-        with self._database.pool.connection() as connection:
+        with self._connections.for_snapshot() as connection:
             connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             self._held = connection
             try:
@@ -85,15 +85,19 @@ class _Session:
     def _read(
         self, read: Callable[..., Generator[T]], query: Query, *more: Callable[[], int]
     ) -> Generator[T]:
-        with self._running(self._held) as connection:
+        held = self._held
+        with self._running(
+            nullcontext(held) if held else self._connections.for_query(query)
+        ) as connection:
             text = _limited(query.text, self._limits.query_seconds(), mariadb=connection.is_mariadb)
             yield from read(connection, text, query.parameters, *more)
 
     @contextmanager
-    def _running(self, held: MySQLConnection | None = None) -> Iterator[MySQLConnection]:
-        """Take a connection for one query (the one held, if any), open to `interrupt` meanwhile."""
-        with ExitStack() as stack:
-            connection = held or stack.enter_context(self._database.pool.connection())
+    def _running(
+        self, taking: AbstractContextManager[MySQLConnection]
+    ) -> Iterator[MySQLConnection]:
+        """Take a connection for one query; `interrupt` may kill it meanwhile."""
+        with taking as connection:
             with self._lock:
                 self._limits.check_cancelled()
                 self._current.add(connection)
@@ -107,7 +111,7 @@ class _Session:
                 with self._lock:
                     self._current.discard(connection)
                 if connection.unread:
-                    # Somebody stopped reading. Closing would read the rest; killing ends it at once.
+                    # The reader stopped early. Closing would read the rest; killing ends it at once.
                     connection.reusable = False
                     self._database.kill(connection)
 
@@ -116,57 +120,55 @@ class MySQLDatabase:
     """One MySQL or MariaDB, or several hosts of the same data.
 
     Args:
-        options: How to connect.
-        pool_size: The most connections for queries.
-        pool_wait_seconds: How long a query waits for a free one.
-        snapshot_views: The most snapshots at once; each holds a connection.
+        options: How to connect, and how much of it to use.
     """
 
-    def __init__(
-        self,
-        options: MySQLOptions,
-        *,
-        pool_size: int = 8,
-        pool_wait_seconds: float = 5.0,
-        snapshot_views: int = 4,
-    ) -> None:
+    def __init__(self, options: DatabaseOptions) -> None:
         """Prepare the pool; nothing connects yet."""
         self.options = options
         self._addresses: tuple[Address, ...] = tuple(options.url.hosts)
-        self.pool = Pool(self._connect, size=pool_size, wait_seconds=pool_wait_seconds)
-        self._views = SnapshotViews(snapshot_views)
+        self.pool = Pool(
+            lambda: self._connect(self.options),
+            size=options.pool_size,
+            wait_seconds=options.pool_wait_seconds,
+            caller_share=options.pool_caller_share,
+            scans_share=options.pool_scans_share,
+        )
+        # A database that does not answer must show soon, whatever a query may take.
+        watching = replace(options, socket_timeout_seconds=options.connect_timeout_seconds)
+        self._apart = KeptConnection(lambda: self._connect(watching))
+        self._views = SnapshotViews(options.snapshot_views)
         self._kills = Tally()
 
     @property
     def driver(self) -> Driver:
-        """See `database.Database.driver`."""
-        kind = "python" if self.options.use_pure else "c"
+        """The driver that reads the rows, and what encodes them."""
+        kind = "python" if is_pure(self.options) else "c"
         encoder = "c" if can_read_natively(self.options) else "python"
         return Driver("mysql", "mysql-connector-python", DRIVER_VERSION, kind, encoder)
 
     @property
     def queries_killed(self) -> int:
-        """See `database.Database.queries_killed`."""
+        """How many queries were killed because their call had ended."""
         return self._kills.count
 
     def session(
-        self, *, deadline_seconds: float | None = None, snapshot: bool = False
+        self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
     ) -> AbstractContextManager[_Session]:
-        """Open a session; see `database.Database.session`."""
+        """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self.options.query_timeout_seconds)
-        return self._views.opened(_Session(self, limits), snapshot=snapshot)
+        return self._views.opened(_Session(self, limits, caller), snapshot=snapshot)
 
     def check(self) -> DatabaseFound:
-        """See `database.Database.check`."""
-        with self._apart() as connection:
+        """Check connection and table and return what was found; raises as `database.Database` says."""
+        with self._apart.living() as connection:
             check_shape(columns_of(row for b in connection.blocks(MYSQL_COLUMNS.text) for row in b))
             return connection.describe()
 
     def ping(self) -> None:
-        """See `database.Database.ping`."""
-        with self._apart() as connection:
-            for _ in connection.blocks("SELECT 1"):
-                pass
+        """Make one round trip apart from the pool; raises UserStreamError without an answer."""
+        with self._apart.living():
+            pass
 
     def kill(self, connection: MySQLConnection) -> None:
         """End a connection and its query from a side connection; never raises."""
@@ -179,18 +181,12 @@ class MySQLDatabase:
                 self._kills.add()
 
     def close(self) -> None:
-        """See `database.Database.close`."""
+        """Close all connections."""
         self.pool.close()
+        self._apart.close()
 
-    @contextmanager
-    def _apart(self) -> Iterator[MySQLConnection]:
-        """Open a connection outside the pool, so that a busy pool says nothing about the database."""
-        connection = self._connect()
-        with _closing(connection):
-            yield connection
-
-    def _connect(self) -> MySQLConnection:
-        connection = MySQLConnection(self.options, self._addresses)
+    def _connect(self, options: DatabaseOptions) -> MySQLConnection:
+        connection = MySQLConnection(options, self._addresses)
         # The host that answered goes first, so that a dead one costs its time-out only once.
         first = connection.address
         self._addresses = (first, *(a for a in self._addresses if a != first))

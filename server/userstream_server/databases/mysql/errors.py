@@ -5,6 +5,7 @@ Numbers: https://dev.mysql.com/doc/mysql-errors/9.0/en/ and, from 1900 on, https
 
 from collections.abc import Callable
 
+from userstream_server.databases.mysql.access_errors import REFUSALS, refused
 from userstream_server.errors import (
     ConflictError,
     DeadlineError,
@@ -15,7 +16,7 @@ from userstream_server.errors import (
     UserStreamError,
 )
 
-__all__ = ["translate"]
+__all__ = ["translate", "translate_error"]
 
 _NO_NUMBER = -1
 """What the driver gives where it noticed by itself that its connection is gone."""
@@ -53,19 +54,19 @@ def _time_limit() -> UserStreamError:
     )
 
 
-def _credentials() -> UserStreamError:
+def _read_only() -> UserStreamError:
     return PreconditionError(
-        "DATABASE_CREDENTIALS",
-        "The database refuses the server's user. Fix the user, password, grants or TLS in"
-        " USERSTREAM_DATABASE_URL or in the database.",
+        "DATABASE_READ_ONLY",
+        "The database server is read-only (read_only or super_read_only), as replicas are. Name the server"
+        " that takes writes in USERSTREAM_DATABASE_URL.",
     )
 
 
 def _table_missing() -> UserStreamError:
     return PreconditionError(
         "TABLE_MISSING",
-        "The database or its table user_data does not exist. Create and fill it with"
-        " scripts/seed.py, or name another database in USERSTREAM_DATABASE_URL.",
+        "The database or its table user_data does not exist. Create and fill it with `userstream-server seed`"
+        " (scripts/seed.py), or name another database in USERSTREAM_DATABASE_URL.",
     )
 
 
@@ -77,7 +78,8 @@ def _table_shape() -> UserStreamError:
 
 
 _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
-    _deadlock: (1213,),
+    # MariaDB's 1020: a row that is locked has changed since the transaction read it.
+    _deadlock: (1213, 1020),
     _lock_wait: (1205,),
     _time_limit: (3024, 1969),
     # Interrupted by KILL QUERY from elsewhere, or at the database's own wish.
@@ -95,8 +97,10 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
         1160,
         1161,
         1184,
+        2001,  # this and 2004: no file descriptor for one more connection
         2002,
         2003,
+        2004,
         2005,
         2006,
         2012,
@@ -106,35 +110,28 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
         4031,
     ),
     _overloaded: (1040, 1041, 1135, 1203, 1226),
-    _credentials: (
-        1044,
-        1045,
-        1130,
-        1142,
-        1143,
-        1227,
-        1251,
-        1275,
-        1524,
-        1698,
-        1820,
-        1862,
-        2026,
-        2049,
-        2059,
-        2061,
-        2054,
-        3118,
-        3159,
-        3955,
-    ),
+    # A server option forbids the statement; read-only transactions; InnoDB and the whole server read-only.
+    _read_only: (1290, 1792, 1836, 1874),
     _table_missing: (1046, 1049, 1146),
     _table_shape: (1054,),
 }
 _BY_NUMBER = {number: make for make, numbers in _TABLE.items() for number in numbers}
 
 
-def translate(number: int | None) -> UserStreamError:
-    """Return the domain error for a driver's error number; an unknown one is a defect."""
-    make = _BY_NUMBER.get(number or _NO_NUMBER)
+def translate(number: int | None, text: str = "") -> UserStreamError:
+    """Return the domain error for a driver's error; an unknown one is a defect.
+
+    Args:
+        number: The driver's error number.
+        text: The database's message. Of it, only the names of missing rights are used.
+    """
+    number = number or _NO_NUMBER
+    if number in REFUSALS:
+        return refused(number, text)
+    make = _BY_NUMBER.get(number)
     return make() if make else InternalError("DATABASE_ERROR")
+
+
+def translate_error(error: Exception) -> UserStreamError:
+    """Return the domain error for one of the driver's exceptions."""
+    return translate(getattr(error, "errno", None), str(error))

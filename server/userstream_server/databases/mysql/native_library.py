@@ -4,14 +4,17 @@ It was built with the package if there was a compiler (scripts/build_native.py).
 """
 
 import ctypes
+import threading
+import weakref
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from userstream_server.rows.types import EncodedUsers
 
-__all__ = ["LIBRARY", "RowFetcher", "load_library"]
+__all__ = ["LIBRARY", "OneThread", "RowFetcher", "load_library"]
 
 LIBRARY = Path(__file__).with_name("libnative_rows.so")
 _INTERFACE = 1
@@ -45,6 +48,31 @@ class _Counted(ctypes.Structure):
     )
 
 
+class OneThread:
+    """A guard that refuses a second thread instead of letting it wait; the same thread may enter again.
+
+    C code runs without the interpreter's lock. Two threads in one connection or one buffer would corrupt memory.
+
+    Raises:
+        RuntimeError: Another thread is inside.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("two threads use one database connection at the same time")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+
 class RowFetcher:
     """The C loops and their buffers.
 
@@ -52,6 +80,9 @@ class RowFetcher:
         library: From `load_library`.
         fetch_row: Address of `mysql_fetch_row`.
         fetch_lengths: Address of `mysql_fetch_lengths`.
+
+    Attributes:
+        guard: Held by whoever uses the connection in C. The methods hold it themselves.
     """
 
     def __init__(self, library: ctypes.CDLL, fetch_row: int, fetch_lengths: int) -> None:
@@ -59,6 +90,10 @@ class RowFetcher:
         self._functions = fetch_row, fetch_lengths
         self._out = _Encoded()
         self._counted = _Counted()
+        self.guard = OneThread()
+        # For a fetcher dropped without `close`. Not at exit, when a thread may still be fetching.
+        release = weakref.finalize(self, library.userstream_free, ctypes.byref(self._out))
+        release.atexit = False
 
     def fetch(self, result: int, rows: int) -> EncodedUsers:
         """Fetch up to `rows` rows.
@@ -69,18 +104,20 @@ class RowFetcher:
 
         Raises:
             MemoryError: There is not enough for a row.
+            RuntimeError: Another thread uses this fetcher.
             ValueError: A column is NULL, or an age no whole number.
         """
         out = self._out
-        count = self._call(self._library.userstream_fetch, result, rows, out)
-        users, ids = out.users, out.user_ids
-        user_ids = ctypes.string_at(ids.bytes, ids.used) if ids.used else b""
-        return EncodedUsers(
-            ctypes.string_at(users.bytes, users.used) if users.used else b"",
-            count,
-            user_ids,
-            user_ids[len(user_ids) - out.last_id_bytes :],
-        )
+        with self.guard:
+            count = self._call(self._library.userstream_fetch, result, rows, out)
+            users, ids = out.users, out.user_ids
+            user_ids = ctypes.string_at(ids.bytes, ids.used) if ids.used else b""
+            return EncodedUsers(
+                ctypes.string_at(users.bytes, users.used) if users.used else b"",
+                count,
+                user_ids,
+                user_ids[len(user_ids) - out.last_id_bytes :],
+            )
 
     def count(self, result: int, rows: int) -> tuple[Counter[int], bool]:
         """Count the ages of up to `rows` rows of that one column.
@@ -89,8 +126,13 @@ class RowFetcher:
             How many there are of each age, and whether the result is over, or reading failed.
 
         Raises:
+            RuntimeError: Another thread uses this fetcher.
             ValueError: An age is NULL or no whole number.
         """
+        with self.guard:
+            return self._count(result, rows)
+
+    def _count(self, result: int, rows: int) -> tuple[Counter[int], bool]:
         out = self._counted
         ctypes.memset(ctypes.byref(out), 0, ctypes.sizeof(out))
         ages: Counter[int] = Counter()
@@ -112,8 +154,13 @@ class RowFetcher:
         return count
 
     def close(self) -> None:
-        """Give the buffers' memory back; the next fetch takes new."""
-        self._library.userstream_free(ctypes.byref(self._out))
+        """Release the buffers; the next fetch takes new ones.
+
+        Raises:
+            RuntimeError: Another thread uses this fetcher.
+        """
+        with self.guard:
+            self._library.userstream_free(ctypes.byref(self._out))
 
 
 @cache

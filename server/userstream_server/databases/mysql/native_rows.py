@@ -13,13 +13,15 @@ C API: https://dev.mysql.com/doc/c-api/9.0/en/c-api-function-reference.html
 import ctypes
 from collections import Counter
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from mysql.connector import errors as driver_errors
 
-from userstream_server.databases.mysql.connecting import DRIVER_VERSION, HAVE_CEXT, MySQLOptions
+from userstream_server.databases.mysql.connecting import DRIVER_VERSION, HAVE_CEXT, is_pure
 from userstream_server.databases.mysql.native_library import RowFetcher, load_library
+from userstream_server.databases.options import DatabaseOptions
 from userstream_server.rows.types import EncodedUsers
 
 if HAVE_CEXT:
@@ -37,6 +39,13 @@ _COUNT_ROWS = 50_000
 """Ages counted in one step: some hundredths of a second, after which others see how far it is."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Result:
+    """An open `MYSQL_RES`. Compared by identity, because an address may be used again."""
+
+    address: int
+
+
 class NativeReader:
     """Runs queries on one of the driver's connections and reads their rows in C.
 
@@ -45,6 +54,9 @@ class NativeReader:
         client: The driver's C extension, which exports MySQL's client library.
         owner: The driver's object of the connection.
         session: Address of its `MYSQL`.
+
+    Attributes:
+        guard: Held while C code uses the connection.
     """
 
     def __init__(
@@ -53,9 +65,10 @@ class NativeReader:
         self._client = client
         self._owner = owner  # the address is valid for as long as this lives
         self._session = session
-        self._result: int | None = None
+        self._result: _Result | None = None
         functions = (client.mysql_fetch_row, client.mysql_fetch_lengths)
         self._fetcher = RowFetcher(library, *map(_address, functions))
+        self.guard = self._fetcher.guard
 
     @property
     def unread(self) -> bool:
@@ -68,6 +81,8 @@ class NativeReader:
         Left early, its result stays unread; the connection must then be killed and closed.
 
         Raises:
+            MemoryError: There is not enough for a row.
+            RuntimeError: Another thread uses this connection.
             mysql.connector.Error: With the library's number.
             ValueError: The rows are no users.
         """
@@ -75,9 +90,11 @@ class NativeReader:
         is_last = False
         while not is_last:
             wanted = rows()
-            block = self._fetcher.fetch(result, wanted)
-            if is_last := block.user_count < wanted:
-                self._end()
+            with self.guard:
+                self._refuse_other(result)
+                block = self._fetcher.fetch(result.address, wanted)
+                if is_last := block.user_count < wanted:
+                    self._end()
             if block.user_count:
                 yield block
 
@@ -89,31 +106,44 @@ class NativeReader:
         result = self._run(query, columns=1)
         is_last = False
         while not is_last:
-            ages, is_last = self._fetcher.count(result, _COUNT_ROWS)
-            if is_last:
-                self._end()
+            with self.guard:
+                self._refuse_other(result)
+                ages, is_last = self._fetcher.count(result.address, _COUNT_ROWS)
+                if is_last:
+                    self._end()
             yield ages
 
     def close(self) -> None:
-        """Release the result and all memory. Rows not read yet are read here.
+        """Release the result and all memory.
 
-        To be called before the connection itself is closed.
+        Of a connection that is open, this reads the rest of the result, which may take long; of a closed one, nothing.
+
+        Raises:
+            RuntimeError: Another thread uses this connection.
         """
-        if self._result is not None:
-            self._client.mysql_free_result(self._result)
-            self._result = None
-        self._fetcher.close()
+        with self.guard:
+            if self._result is not None:
+                self._client.mysql_free_result(self._result.address)
+                self._result = None
+            self._fetcher.close()
 
-    def _run(self, query: bytes, *, columns: int) -> int:
-        """Send a query; return the address of its result, of which nothing is read yet."""
-        if self._client.mysql_real_query(self._session, query, len(query)):
-            raise self._error()
-        self._result = result = self._client.mysql_use_result(self._session)
-        if result is None:
-            raise self._error()
-        if self._client.mysql_num_fields(result) != columns:
-            raise ValueError("a row of other columns is no user")
-        return int(result)
+    def _run(self, query: bytes, *, columns: int) -> _Result:
+        """Send a query; return its result, of which nothing is read yet."""
+        with self.guard:
+            if self._client.mysql_real_query(self._session, query, len(query)):
+                raise self._error()
+            address = self._client.mysql_use_result(self._session)
+            if address is None:
+                raise self._error()
+            self._result = result = _Result(address)
+            if self._client.mysql_num_fields(address) != columns:
+                raise ValueError("a row of other columns is no user")
+            return result
+
+    def _refuse_other(self, result: _Result) -> None:
+        """Read no further if another thread has closed this result meanwhile."""
+        if self._result is not result:
+            raise RuntimeError("the result was closed while its rows were read")
 
     def _end(self) -> None:
         """Close a result behind its last row; raise what ended it earlier."""
@@ -126,13 +156,13 @@ class NativeReader:
         return driver_errors.Error(errno=self._client.mysql_errno(self._session))
 
 
-def can_read_natively(options: MySQLOptions) -> bool:
+def can_read_natively(options: DatabaseOptions) -> bool:
     """Say whether that is wished for and both libraries are there and known."""
-    wished = options.native_rows and not options.use_pure
+    wished = options.native_rows and not is_pure(options)
     return wished and load_library() is not None and _load_client() is not None
 
 
-def native_rows(connection: Any, options: MySQLOptions) -> NativeReader | None:
+def native_rows(connection: Any, options: DatabaseOptions) -> NativeReader | None:
     """Return a reader for one of the driver's connections; None where rows have to be read in Python."""
     library, client = load_library(), _load_client()
     if not can_read_natively(options) or library is None or client is None:

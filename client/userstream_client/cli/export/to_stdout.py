@@ -1,0 +1,92 @@
+"""An export to standard output: verified as any other, but nothing of it can be resumed."""
+
+import os
+import sys
+from contextlib import closing
+from typing import BinaryIO
+
+import typer
+
+from userstream_client._client import UserStreamClient
+from userstream_client._streams import BatchStream
+from userstream_client.cli._compression import compressor_for
+from userstream_client.cli._file_types import COLUMNAR, FileFormat
+from userstream_client.cli._formats import encoder_for
+from userstream_client.cli._output import USER_COLUMNS
+from userstream_client.cli._problems import ExportProblem, UsageProblem, advice
+from userstream_client.cli.export.plan import Plan
+from userstream_client.cli.export.stopping import Stopped, stop_on_signals
+from userstream_client.errors import InvalidRequestError, UserStreamError
+
+__all__ = ["check_stdout", "write_to_stdout"]
+
+
+def check_stdout(plan: Plan, *, resume: bool) -> None:
+    """Make sure that nothing is asked for that needs a file.
+
+    Raises:
+        UsageProblem: Something is.
+    """
+    needs_file = {
+        "--resume": resume,
+        "--partitions": plan.partition_count > 1,
+        "--manifest": plan.manifest,
+        f"--format {plan.file_type.format}": plan.file_type.format in COLUMNAR,
+    }
+    for option, given in needs_file.items():
+        if given:
+            raise UsageProblem(
+                f"{option} does not go with --output -, standard output: name a file"
+            )
+
+
+def write_to_stdout(client: UserStreamClient, plan: Plan) -> int:
+    """Write all users to standard output, and return how many once the receipt has agreed.
+
+    Raises:
+        ExportProblem: What was written is not the whole.
+        typer.Exit: A signal ended it; the line is printed.
+    """
+    stream = client.stream_users(plan.where, limit=plan.limit, consistency=plan.consistency)
+    with closing(stream.chunks()) as chunks:
+        try:
+            with stop_on_signals():
+                _copy(plan, chunks, sys.stdout.buffer)
+        except Stopped as stop:
+            print(f"userstream: {stop.word}; {_written(chunks)}", file=sys.stderr)  # noqa: T201
+            raise typer.Exit(stop.code) from None
+        except InvalidRequestError:
+            raise
+        except UserStreamError as error:
+            reason = f"{error.message.rstrip('.')}{advice(error)}"
+            raise ExportProblem(f"{reason}; {_written(chunks)}") from None
+        except OSError as error:
+            _give_up_stdout()
+            reason = f"cannot write to standard output: {error.strerror}"
+            raise ExportProblem(f"{reason}; {_written(chunks)}") from None
+        return chunks.receipt.user_count if chunks.receipt else 0
+
+
+def _copy(plan: Plan, chunks: BatchStream, output: BinaryIO) -> None:
+    encode = encoder_for(plan.file_type.format)
+    member = compressor_for(plan.file_type.compression)
+    if plan.file_type.format is FileFormat.CSV:
+        output.write(member.compress(encode(USER_COLUMNS, [USER_COLUMNS]).encode()))
+    for users in chunks:
+        output.write(member.compress(encode(USER_COLUMNS, users).encode()))
+        output.flush()
+    output.write(member.flush())
+    output.flush()
+
+
+def _written(chunks: BatchStream) -> str:
+    count = chunks.progress.users_sent if chunks.progress else 0
+    return (
+        f"what was written to standard output (at most {count:,} users) is not the whole, and cannot be resumed:"
+        " repeat the command, or name a file with --output to keep what was read"
+    )
+
+
+def _give_up_stdout() -> None:
+    """Lead standard output nowhere: Python flushes it once more on its way out, which would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,5 @@
+"""`userstream verify`: whether an export is what the table, or its manifest, says."""
+
+from userstream_client.cli.verify.command import verify
+
+__all__ = ["verify"]

@@ -11,7 +11,12 @@ from userstream_client import (
     UnavailableError,
     UserStreamError,
 )
-from userstream_client._retry import DEFAULT_RESUME, Attempts, is_transient
+from userstream_client._retry import (
+    DEFAULT_RESUME,
+    Attempts,
+    attempt_timeout_error,
+    is_transient,
+)
 
 Code = grpc.StatusCode
 GONE = UnavailableError("gone", code=Code.UNAVAILABLE)
@@ -66,6 +71,15 @@ def test_an_overload_that_says_when(seconds: float) -> None:
     )
 
     assert is_transient(full)
+
+
+def test_the_client_s_own_limit_of_an_attempt() -> None:
+    """The error has a reason of its own, says how long nothing came, and is transient."""
+    error = attempt_timeout_error(2.50)
+
+    assert ("ATTEMPT_TIMEOUT", Code.DEADLINE_EXCEEDED) == (error.reason, error.code)
+    assert "no message came for 2.5 seconds" == error.message
+    assert is_transient(error)
 
 
 def test_the_limit_counts_from_the_beginning() -> None:

@@ -11,6 +11,7 @@ from userstream_server.rows.sql import (
     SQLITE,
     Dialect,
     Query,
+    Reach,
     ages_query,
     boundary_query,
     count_query,
@@ -91,6 +92,28 @@ def test_every_query_as_mysql_gets_it() -> None:
     ] == [query.text for query in queries(MYSQL, RANGE)]
     assert {VALUES} == {query.parameters for query in queries(MYSQL, RANGE)}
     assert f"{users} ORDER BY user_id LIMIT 10" == users_query(MYSQL, Scan(), limit=10).text
+
+
+LIMITED, FILTERED = Scan(after="a", up_to="b"), Scan(UserFilter(age_over=1))
+
+
+@pytest.mark.parametrize(
+    ("query", "reach"),
+    [
+        (users_query(MYSQL, LIMITED, limit=9), Reach.ROWS),
+        (users_query(MYSQL, FILTERED, limit=9), Reach.UNKNOWN),
+        (users_query(MYSQL, LIMITED, limit=9, offset=1), Reach.RANGE),
+        (last_key_query(MYSQL, LIMITED), Reach.ROWS),
+        (last_key_query(MYSQL, FILTERED), Reach.UNKNOWN),
+        (ages_query(MYSQL, LIMITED), Reach.RANGE),
+        (boundary_query(MYSQL, LIMITED, users=5), Reach.RANGE),
+        (count_query(MYSQL, LIMITED), Reach.RANGE),
+        (Query("SELECT 1"), Reach.ROWS),
+    ],
+)
+def test_how_much_a_query_reads(query: Query, reach: Reach) -> None:
+    """By the key only what it returns; with a filter nobody knows; with an offset or for figures the whole range."""
+    assert reach is query.reach
 
 
 @pytest.mark.parametrize(

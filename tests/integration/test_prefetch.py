@@ -4,6 +4,7 @@ import threading
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from contextvars import ContextVar
 from typing import Any, cast
 
 import grpc
@@ -23,6 +24,7 @@ from userstream_server.rpc.service import UserService
 from userstream_testing.admin import open_url
 
 SIZES = ChunkSizes(first_rows=3, max_rows=50)
+call = ContextVar("call", default="none")
 
 
 class Watched(DecodeUsers):
@@ -32,6 +34,7 @@ class Watched(DecodeUsers):
         super().__init__(batch_rows=5)
         self.users_read = 0
         self.ahead = 0
+        self.calls: set[str] = set()
         self.fail_at = 10**9
         self.waits = False
         self.waiting = threading.Event()
@@ -44,6 +47,7 @@ class Watched(DecodeUsers):
 
     def _note(self, rows: int) -> None:
         self.users_read += rows
+        self.calls.add(call.get())
         self.ahead += threading.current_thread() is not threading.main_thread()
         if self.users_read >= self.fail_at:
             raise ZeroDivisionError
@@ -113,6 +117,31 @@ def test_fast_consumers_get_prefetch(database: Database, readers: ThreadPoolExec
         list(Users(session, SIZES, readers).stream_users(Scan(), reader))
 
     assert reader.ahead > 100
+
+
+def test_the_end_may_be_prefetched(
+    database: Database, readers: ThreadPoolExecutor, users: list[UserRow]
+) -> None:
+    """Where the last chunk is full, the query that finds no more users may run in the other thread."""
+    sizes = ChunkSizes(first_rows=2, max_rows=20)
+    scan = Scan(up_to=users[89].user_id)  # 2, 8, then 20 at a time
+    reader = Watched()
+    with database.session() as session:
+        batches = list(Users(session, sizes, readers).stream_users(scan, reader))
+
+    assert users[:90] == [user for batch in batches for user in batch.users]
+    assert reader.ahead > 3
+
+
+def test_prefetch_belongs_to_the_call(database: Database, readers: ThreadPoolExecutor) -> None:
+    """The other thread sees the call's context: its log fields, its stats, its span."""
+    call.set("this one")
+    reader = Watched()
+    with database.session() as session:
+        list(Users(session, SIZES, readers).stream_users(Scan(), reader))
+
+    assert reader.ahead
+    assert {"this one"} == reader.calls
 
 
 def test_nothing_is_prefetched_at_first(database: Database, readers: ThreadPoolExecutor) -> None:

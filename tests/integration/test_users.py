@@ -180,7 +180,7 @@ def matches(wanted: UserFilter, user: UserRow) -> bool:
     )
 
 
-@pytest.mark.parametrize("wanted", FILTERS, ids=str)
+@pytest.mark.parametrize("wanted", FILTERS)
 def test_filters(session: Counting, users: list[UserRow], wanted: UserFilter) -> None:
     """Each filter takes exactly the users it describes, in each generator."""
     expected = [user for user in users if matches(wanted, user)]

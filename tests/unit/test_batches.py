@@ -115,7 +115,8 @@ def test_messages_that_are_made_wait_for_no_query() -> None:
 def test_the_crc_runs_on() -> None:
     """Each batch's CRC covers all user_ids up to its last one, whatever the sizes."""
     done = 0
-    for batch in batches(GrowingSize(message_bytes=4096, max_users=0), ROWS):
+    reader = EncodeUsers(GrowingSize(message_bytes=4096, max_users=0))
+    for batch in reader.read(cast("Session", Listed(ROWS)), Query("")):
         done += batch.user_count
 
         assert KEYS[done - 1].encode() == batch.last_user_id

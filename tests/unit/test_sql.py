@@ -11,6 +11,7 @@ from userstream_server.rows.sql import (
     SQLITE,
     Dialect,
     Query,
+    Reach,
     ages_query,
     boundary_query,
     count_query,
@@ -65,6 +66,65 @@ def test_values_are_parameters(dialect: Dialect, scan: Scan) -> None:
     for query, plain in zip(queries(dialect, scan), queries(dialect, same), strict=True):
         assert plain.text == query.text
         assert conditions(scan) == len(query.parameters) == query.text.count(dialect.mark)
+
+
+RANGE = Scan(UserFilter(25, 60, "Zo%", "Example_.COM"), after="a", up_to="b")
+WHERE = (
+    " WHERE user_id > %s AND user_id <= %s AND age > %s AND age <= %s"
+    " AND name LIKE %s COLLATE utf8mb4_bin ESCAPE '!'"
+    " AND LOWER(email) LIKE %s COLLATE utf8mb4_bin ESCAPE '!'"
+)
+VALUES = ("a", "b", 25, 60, "Zo!%%", "%@example!_.com")
+FROM = " FROM user_data"
+
+
+def test_every_query_as_mysql_gets_it() -> None:
+    """Keyset pagination over the key, a key range open below, and each filter as one condition."""
+    users = "SELECT user_id, name, email, age FROM user_data"
+    key = "SELECT user_id FROM user_data"
+
+    assert [
+        f"{users}{WHERE} ORDER BY user_id LIMIT 10 OFFSET 3",
+        f"SELECT age{FROM}{WHERE}",
+        f"{key}{WHERE} ORDER BY user_id LIMIT 1 OFFSET 4",
+        f"SELECT COUNT(*){FROM}{WHERE}",
+        f"{key}{WHERE} ORDER BY user_id DESC LIMIT 1",
+    ] == [query.text for query in queries(MYSQL, RANGE)]
+    assert {VALUES} == {query.parameters for query in queries(MYSQL, RANGE)}
+    assert f"{users} ORDER BY user_id LIMIT 10" == users_query(MYSQL, Scan(), limit=10).text
+
+
+LIMITED, FILTERED = Scan(after="a", up_to="b"), Scan(UserFilter(age_over=1))
+
+
+@pytest.mark.parametrize(
+    ("query", "reach"),
+    [
+        (users_query(MYSQL, LIMITED, limit=9), Reach.ROWS),
+        (users_query(MYSQL, FILTERED, limit=9), Reach.UNKNOWN),
+        (users_query(MYSQL, LIMITED, limit=9, offset=1), Reach.RANGE),
+        (last_key_query(MYSQL, LIMITED), Reach.ROWS),
+        (last_key_query(MYSQL, FILTERED), Reach.UNKNOWN),
+        (ages_query(MYSQL, LIMITED), Reach.RANGE),
+        (boundary_query(MYSQL, LIMITED, users=5), Reach.RANGE),
+        (count_query(MYSQL, LIMITED), Reach.RANGE),
+        (Query("SELECT 1"), Reach.ROWS),
+    ],
+)
+def test_how_much_a_query_reads(query: Query, reach: Reach) -> None:
+    """By the key only what it returns; with a filter nobody knows; with an offset or for figures the whole range."""
+    assert reach is query.reach
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"), [("", ""), ("50% off!", "50!% off!!"), ("a_b%_!", "a!_b!%!_!!")]
+)
+def test_patterns_stand_for_themselves(text: str, pattern: str) -> None:
+    """LIKE's wildcards and our escape character are escaped wherever they come."""
+    wanted = UserFilter(name_prefix=text or "-", email_domain=text or "-")
+    query = users_query(MYSQL, Scan(wanted), limit=1)
+
+    assert (f"{pattern or '-'}%", f"%@{pattern or '-'}") == query.parameters
 
 
 @pytest.mark.parametrize("number", ["1; DROP TABLE user_data", None, 1.5j])

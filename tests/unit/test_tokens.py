@@ -1,6 +1,8 @@
 """Tokens come back whole, or not at all."""
 
 import base64
+from dataclasses import replace
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -17,7 +19,8 @@ from userstream_server.rpc.tokens import (
 )
 
 BOUND = fingerprint("StreamUsers", pb.UserFilter(age_over=25), 10)
-TOKEN = encode_token(BOUND, Position("0b0e0a36-5d6c-4a4f-8f0e-0123456789ab", 7, 0xDEADBEEF))
+KEY = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
+TOKEN = encode_token(BOUND, Position(KEY, 7, 0xDEADBEEF))
 u32, count = st.integers(0, 2**32 - 1), st.integers(0, 2**62)
 keys = st.uuids().map(str)
 at_the_start = st.builds(Position, st.none(), st.just(0), u32)
@@ -40,17 +43,23 @@ def test_round_trip(position: Position) -> None:
     """A position comes back as it was, with one resume more."""
     back = decode_token("resume_token", encode_token(BOUND, position), BOUND)
 
-    assert position.resumed_count + 1 == back.resumed_count
-    assert (position.after, position.user_count, position.age_sum) == (
-        back.after,
-        back.user_count,
-        back.age_sum,
-    )
+    assert replace(position, resumed_count=position.resumed_count + 1) == back
+
+
+def test_a_thousand_tokens() -> None:
+    """Each comes back, whatever its last character, and is safe in URLs and shells."""
+    for number in range(1000):
+        token = encode_token(BOUND, Position(KEY, number))
+
+        assert number == decode_token("resume_token", token, BOUND).user_count
+        assert token.replace("-", "").replace("_", "").isalnum()
 
 
 def test_no_token_is_the_start() -> None:
     """An empty token begins at the start, not resumed."""
-    assert Position() == decode_token("resume_token", "", BOUND)
+    start = decode_token("resume_token", "", BOUND)
+
+    assert Position() == start == Position(None, 0, 0, 0, 0, 0, 0)
 
 
 def test_every_flipped_bit() -> None:
@@ -94,6 +103,105 @@ def test_of_another_request(other: bytes) -> None:
 
     assert caught.value.reason == "INVALID_TOKEN"
     assert caught.value.violations[0].field == "resume_token"
+
+
+def sealed(body: bytes) -> str:
+    """Return a token with a right checksum, whatever its body holds."""
+    raw = body + crc32(body).to_bytes(4, "big")
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def body_of(token: str) -> bytes:
+    return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))[:-4]
+
+
+HEAD_BYTES = len(body_of(TOKEN)) - len(KEY)
+NOT_OURS = "not a token of this service"
+NO_PARTITION = "not a partition; take one from PartitionUsers"
+DAMAGED = "damaged; send it as it was received"
+OTHER_REQUEST = "belongs to another request; send the fields of the call that made it"
+
+
+@pytest.mark.parametrize(
+    ("token", "description"),
+    [
+        (sealed(b"\0" + body_of(TOKEN)[1:]), NOT_OURS),
+        (sealed(b"\x09" + body_of(TOKEN)[1:]), NOT_OURS),  # a later version
+        (sealed(body_of(TOKEN)[: HEAD_BYTES - 1]), NOT_OURS),
+        (sealed(b""), NOT_OURS),
+        (sealed(body_of(TOKEN) + b"\n"), NOT_OURS),
+        (sealed(body_of(TOKEN) + b"\xff"), NOT_OURS),
+        (TOKEN[:-2], DAMAGED),
+        (TOKEN + "é", DAMAGED),
+        ("AAA", DAMAGED),
+        (encode_token(b"8 others", Position()), OTHER_REQUEST),
+    ],
+)
+def test_what_is_wrong_with_a_token(token: str, description: str) -> None:
+    """Each kind of refusal names the field and says what is wrong; a right checksum alone is not enough."""
+    assert TOKEN == sealed(body_of(TOKEN))
+    with pytest.raises(InvalidRequestError) as caught:
+        decode_token("page_token", token, BOUND)
+
+    assert "INVALID_TOKEN" == caught.value.reason
+    assert f"page_token: {description}" == caught.value.message
+
+
+MOST = Position(KEY, 2**62, 2**32 - 1, 2**31 - 2, 2**62, 2**62, 2**62)
+
+
+def test_the_largest_figures_are_taken() -> None:
+    """Every figure up to its limit is one that a server may have written."""
+    back = decode_token("resume_token", encode_token(BOUND, MOST), BOUND)
+
+    assert replace(MOST, resumed_count=2**31 - 1) == back
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        replace(MOST, user_count=2**62 + 1),
+        replace(MOST, estimated_users=2**62 + 1),
+        replace(MOST, page_number=2**62 + 1),
+        replace(MOST, resumed_count=2**31 - 1),
+    ],
+)
+def test_figures_beyond_their_limits_are_refused(beyond: Position) -> None:
+    """One more than the limit would overflow a response's field, now or in the rest of the scan."""
+    with pytest.raises(InvalidRequestError) as caught:
+        decode_token("resume_token", encode_token(BOUND, beyond), BOUND)
+
+    assert f"resume_token: {NOT_OURS}" == caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("partition", "description"),
+    [
+        (TOKEN, NO_PARTITION),
+        (sealed(b"userstream partition 9\0a\0b"), NO_PARTITION),
+        (sealed(b"userstream partition 1\0a"), NO_PARTITION),
+        (sealed(b"userstream partition 1\0\n\0"), NOT_OURS),
+        (sealed(b"userstream partition 1\0\0\xff"), NOT_OURS),
+        (sealed(b"userstream partition 1\0\0")[:-1], DAMAGED),
+    ],
+)
+def test_what_is_wrong_with_a_partition(partition: str, description: str) -> None:
+    """Each kind of refusal names the field and says what is wrong."""
+    with pytest.raises(InvalidRequestError) as caught:
+        decode_partition("partition", partition)
+
+    assert "INVALID_TOKEN" == caught.value.reason
+    assert f"partition: {description}" == caught.value.message
+
+
+def test_open_ends() -> None:
+    """No partition is the whole table; a partition may be open at either end."""
+    assert (None, None) == decode_partition("partition", "")[:2]
+    for ends in [(None, None), ("a", None), (None, "b")]:
+        body = b"\0".join([b"userstream partition 1", *((end or "").encode() for end in ends)])
+
+        assert ends == decode_partition("partition", sealed(body))[:2]
+        assert sealed(body) == encode_partition(*ends)
 
 
 def test_fingerprints_keep_parts_apart() -> None:

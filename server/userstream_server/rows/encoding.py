@@ -3,7 +3,7 @@
 A row arrives as the four columns' raw bytes and leaves as one field `users` of a response: tag,
 length and value pieces joined. That is several times cheaper than building message objects
 (docs/performance.md), and equal to protobuf's own serialisation byte by byte
-(tests/unit/test_wire.py). `databases/mysql/native_rows.c` is the same in C, where it was built.
+(tests/unit/test_encoding.py). `databases/mysql/native_rows.c` is the same in C, where it was built.
 
 Source of the format: https://protobuf.dev/programming-guides/encoding/
 """

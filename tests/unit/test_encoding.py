@@ -1,11 +1,13 @@
 """The bytes we write are the bytes protobuf writes."""
 
+from collections.abc import Generator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.rows import encoding
-from userstream_server.rows.types import RawRow
+from userstream_server.rows.types import EncodedUsers, RawRow
 
 AGE_MAX = 9_999_999_999
 KEY = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
@@ -79,6 +81,36 @@ def test_user_ids_of_other_lengths(user_id: str) -> None:
     row = (user_id, "n", "e", 1)
 
     assert expected([row]) == encoding.encode_users([raw(row)])
+
+
+def test_blocks_are_encoded_as_they_are_read() -> None:
+    """Each block with its number of users, their ids joined and the last of them."""
+    blocks = [[raw((f"id {n}", "n", "e", 1)) for n in numbers] for numbers in ([1, 2, 3], [4])]
+    reading = (block for block in blocks)
+
+    assert [
+        EncodedUsers(encoding.encode_users(blocks[0]), 3, b"id 1id 2id 3", b"id 3"),
+        EncodedUsers(encoding.encode_users(blocks[1]), 1, b"id 4", b"id 4"),
+    ] == list(encoding.encode_blocks(reading))
+
+
+def test_leaving_early_closes_what_is_read() -> None:
+    """The connection behind the rows is free again."""
+    closed = []
+
+    def rows() -> Generator[list[RawRow]]:
+        try:
+            while True:
+                yield [raw((KEY, "n", "e", 1))]
+        finally:
+            closed.append(True)
+
+    reading = rows()  # held here, so that only closing it ends it
+    encoded = encoding.encode_blocks(reading)
+    next(encoded)
+    encoded.close()
+
+    assert [True] == closed
 
 
 def test_a_whole_message() -> None:

@@ -19,15 +19,18 @@ from userstream_server.errors import (
     UnavailableError,
     UserStreamError,
 )
+from userstream_server.rows.ages import count_ages
 from userstream_server.rows.encoding import encode_blocks
+from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.sql import SQLITE, SQLITE_COLUMNS, Dialect, Query
-from userstream_server.rows.types import EncodedUsers, count_ages
+from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["SQLiteDatabase", "translated"]
 
 _STEPS_BETWEEN_LOOKS = 10_000
 """How many of SQLite's steps (some tens of microseconds) pass between two looks at the clock."""
+_NULL_KEY = "SELECT 1 FROM user_data WHERE user_id IS NULL LIMIT 1"
 
 
 class _Connection:
@@ -77,6 +80,7 @@ class _Session:
         self._pool = pool
         self._limits = limits
         self._held: _Connection | None = None
+        self._keys_seen = False
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -104,12 +108,19 @@ class _Session:
                 _STEPS_BETWEEN_LOOKS,
             )
             try:
+                self._refuse_null_keys(connection)
                 yield from connection.blocks(query, rows)
             except sqlite3.Error as error:
                 self._limits.check_cancelled()
                 raise translated(error) from error
             finally:
                 connection.raw.set_progress_handler(None, 0)
+
+    def _refuse_null_keys(self, connection: _Connection) -> None:
+        """Refuse a table with a NULL key, which SQLite allows and no key range holds; one look at the index."""
+        if not self._keys_seen and connection.raw.execute(_NULL_KEY).fetchone():
+            checked_id(None)
+        self._keys_seen = True
 
     def estimate(self, query: Query) -> int:
         """See `database.Session.estimate`."""

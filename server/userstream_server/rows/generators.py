@@ -18,9 +18,11 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Generic, Literal, TypeVar, overload
 
+from userstream_server.rows.ages import decode_ages
 from userstream_server.rows.batches import BatchReader, DecodeUsers, UserBatch
 from userstream_server.rows.keyset import Chunk, ChunkPace, ChunkSizes, read_chunks
 from userstream_server.rows.prefetch import prefetch
+from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.scan import Scan, UserFilter
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import (
@@ -31,7 +33,7 @@ from userstream_server.rows.sql import (
     last_key_query,
     users_query,
 )
-from userstream_server.rows.types import UserRow, decode_ages
+from userstream_server.rows.types import UserRow
 
 __all__ = ["DEFAULT_BATCH_AGE_OVER", "Page", "Users"]
 
@@ -199,15 +201,16 @@ class Users:
 
     def boundary(self, scan: Scan, users: int) -> str | None:
         """Return the user_id of the scan's `users`-th user (from 1); None when it has fewer."""
-        return self._text(boundary_query(self._session.dialect, scan, users=users))
+        return self._key(boundary_query(self._session.dialect, scan, users=users))
 
     def last_key(self, scan: Scan) -> str | None:
         """Return the user_id of the scan's last user; None when it has none."""
-        return self._text(last_key_query(self._session.dialect, scan))
+        return self._key(last_key_query(self._session.dialect, scan))
 
     def count(self, scan: Scan = _EVERYONE) -> int:
         """Count a scan's users exactly; the database reads the whole range for it."""
-        return int(self._text(count_query(self._session.dialect, scan)) or 0)
+        ((count,),) = self._rows(count_query(self._session.dialect, scan))
+        return int(count)
 
     def estimate(self, scan: Scan) -> int:
         """Estimate a scan's users without reading them."""
@@ -243,6 +246,9 @@ class Users:
         chunks = read_chunks(self._session, scan, reader, pace)
         return prefetch(chunks, pace, self._readers) if self._readers else chunks
 
-    def _text(self, query: Query) -> str | None:
-        rows = [row for block in self._session.blocks(query) for row in block]
-        return rows[0][0].decode("ascii") if rows else None
+    def _key(self, query: Query) -> str | None:
+        rows = self._rows(query)
+        return checked_id(rows[0][0]) if rows else None
+
+    def _rows(self, query: Query) -> list[Any]:
+        return [row for block in self._session.blocks(query) for row in block]

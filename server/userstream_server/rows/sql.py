@@ -46,7 +46,8 @@ class Dialect:
 
     Attributes:
         mark: The parameter mark.
-        text: Pattern that makes a column text, so that the driver hands out its digits.
+        text: Pattern that hands out a text column.
+        number: Pattern that hands out a column's or an expression's digits as text.
         name_prefix: Condition with one parameter, which `prefix_value` makes of the prefix.
         prefix_value: See `name_prefix`.
         email_domain: Condition with one parameter, a LIKE pattern in lower case.
@@ -54,6 +55,7 @@ class Dialect:
 
     mark: str
     text: str
+    number: str
     name_prefix: str
     prefix_value: Callable[[str], str]
     email_domain: str
@@ -68,14 +70,17 @@ def _escape_like(text: str) -> str:
 MYSQL: Final = Dialect(
     mark="%s",
     text="{}",
+    number="{}",
     name_prefix="name LIKE %s COLLATE utf8mb4_bin ESCAPE '!'",
     prefix_value=lambda prefix: _escape_like(prefix) + "%",
     email_domain="LOWER(email) LIKE %s COLLATE utf8mb4_bin ESCAPE '!'",
 )
-# SQLite's LIKE ignores case, its instr() does not.
+# SQLite's LIKE ignores case, its instr() does not. Its columns take values of any type: what is of another is NULL
+# here, which is refused on its way.
 SQLITE: Final = Dialect(
     mark="?",
-    text="CAST({} AS TEXT)",
+    text="CASE typeof({0}) WHEN 'text' THEN {0} END",
+    number="CASE typeof({0}) WHEN 'integer' THEN CAST({0} AS TEXT) END",
     name_prefix="instr(name, ?) = 1",
     prefix_value=str,
     email_domain="email LIKE ? ESCAPE '!'",
@@ -87,7 +92,7 @@ def users_query(dialect: Dialect, scan: Scan, *, limit: int, offset: int = 0) ->
     where, parameters = _where(dialect, scan)
     skip = f" OFFSET {int(offset)}" if offset else ""
     return Query(
-        f"SELECT user_id, name, email, {dialect.text.format('age')} FROM user_data{where}"
+        f"SELECT {_columns(dialect)} FROM user_data{where}"
         f" ORDER BY user_id LIMIT {int(limit)}{skip}",
         parameters,
         columns=4,
@@ -97,14 +102,15 @@ def users_query(dialect: Dialect, scan: Scan, *, limit: int, offset: int = 0) ->
 def ages_query(dialect: Dialect, scan: Scan) -> Query:
     """Select only the ages of a scan's users, in no order: sums do not need one."""
     where, parameters = _where(dialect, scan)
-    return Query(f"SELECT {dialect.text.format('age')} FROM user_data{where}", parameters)
+    return Query(f"SELECT {dialect.number.format('age')} FROM user_data{where}", parameters)
 
 
 def boundary_query(dialect: Dialect, scan: Scan, *, users: int) -> Query:
     """Select the user_id of the scan's `users`-th user, if there is one."""
     where, parameters = _where(dialect, scan)
     return Query(
-        f"SELECT user_id FROM user_data{where} ORDER BY user_id LIMIT 1 OFFSET {int(users) - 1}",
+        f"SELECT {dialect.text.format('user_id')} FROM user_data{where}"
+        f" ORDER BY user_id LIMIT 1 OFFSET {int(users) - 1}",
         parameters,
     )
 
@@ -112,13 +118,21 @@ def boundary_query(dialect: Dialect, scan: Scan, *, users: int) -> Query:
 def last_key_query(dialect: Dialect, scan: Scan) -> Query:
     """Select the user_id of the scan's last user, if there is one."""
     where, parameters = _where(dialect, scan)
-    return Query(f"SELECT user_id FROM user_data{where} ORDER BY user_id DESC LIMIT 1", parameters)
+    return Query(
+        f"SELECT {dialect.text.format('user_id')} FROM user_data{where} ORDER BY user_id DESC LIMIT 1",
+        parameters,
+    )
 
 
 def count_query(dialect: Dialect, scan: Scan) -> Query:
     """Count a scan's users exactly; reads the whole range."""
     where, parameters = _where(dialect, scan)
-    return Query(f"SELECT {dialect.text.format('COUNT(*)')} FROM user_data{where}", parameters)
+    return Query(f"SELECT {dialect.number.format('COUNT(*)')} FROM user_data{where}", parameters)
+
+
+def _columns(dialect: Dialect) -> str:
+    texts = (dialect.text.format(name) for name in ("user_id", "name", "email"))
+    return ", ".join([*texts, dialect.number.format("age")])
 
 
 def _where(dialect: Dialect, scan: Scan) -> tuple[str, tuple[object, ...]]:

@@ -148,9 +148,16 @@ def _key(field: str, raw: bytes) -> str | None:
 
 def _is_possible(position: Position) -> bool:
     """Say whether a server could have written these figures: the checksum is no secret."""
-    counts = (position.user_count, position.estimated_users, position.page_number)
-    has_key = position.after is not None or not position.user_count
-    return has_key and max(counts) <= _COUNT_MAX and position.resumed_count < _RESUMES_MAX
+    figures = (
+        position.user_count,
+        position.estimated_users,
+        position.page_number,
+        position.age_sum,
+    )
+    has_key = position.after is not None or not (position.user_count or position.age_sum)
+    return (
+        has_key and max(map(abs, figures)) <= _COUNT_MAX and position.resumed_count < _RESUMES_MAX
+    )
 
 
 def _seal(raw: bytes) -> str:

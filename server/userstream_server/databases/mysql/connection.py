@@ -23,9 +23,10 @@ from userstream_server.databases.mysql.connecting import (
 )
 from userstream_server.databases.mysql.errors import translate
 from userstream_server.databases.mysql.native_rows import native_rows
+from userstream_server.rows.ages import count_ages
 from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.types import EncodedUsers, count_ages
+from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["MySQLConnection"]
 

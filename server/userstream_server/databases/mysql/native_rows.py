@@ -69,7 +69,8 @@ class NativeReader:
 
         Raises:
             mysql.connector.Error: With the library's number.
-            ValueError: The rows are no users.
+            PreconditionError: A row cannot be sent.
+            ValueError: The query has other columns.
         """
         result = self._run(query, columns=_USER_COLUMNS)
         is_last = False

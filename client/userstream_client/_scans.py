@@ -121,7 +121,8 @@ class UserScan:
         """Take a message, and return its users once they are verified."""
         users = messages.users_from(response.users)
         progress = messages.progress_from(response.progress)
-        self.verifier.add(users, response.resume_token, progress)
+        bytewise = response.key_order == pb.KEY_ORDER_UNSPECIFIED
+        self.verifier.add(users, response.resume_token, progress, bytewise=bytewise)
         if response.HasField("receipt"):
             self.verifier.close(messages.receipt_from(response.receipt))
         return users
@@ -206,7 +207,9 @@ class PageScan:
         if self.done:
             raise IncompleteStreamError("the server sent another page than the one asked for")
         page = messages.page_from(response)
-        self._verifier.add(page.users, page.next_page_token, Progress(0, 0, 0.0))
+        bytewise = response.key_order == pb.KEY_ORDER_UNSPECIFIED
+        no_progress = Progress(0, 0, 0.0)
+        self._verifier.add(page.users, page.next_page_token, no_progress, bytewise=bytewise)
         self._request.page_token = page.next_page_token
         self._request.offset = 0
         self.done = True

@@ -63,16 +63,20 @@ class Verifier:
         """Note that another attempt is needed."""
         self._resumed += 1
 
-    def add(self, users: Sequence[User], token: str, progress: Progress) -> None:
+    def add(
+        self, users: Sequence[User], token: str, progress: Progress, *, bytewise: bool = True
+    ) -> None:
         """Take one message's users.
 
         Args:
             users: In the order they came.
             token: Goes on after the last of them.
             progress: Of the scan, with these users.
+            bytewise: Whether the server says that ids ascend byte by byte. Only the database knows any
+                other order.
 
         Raises:
-            OutOfOrderError: They do not ascend from the last one taken.
+            OutOfOrderError: They do not ascend from the last one taken, or one of them comes twice.
             DataIntegrityError: They are more than the limit, or come after the receipt.
         """
         if self.receipt is not None:
@@ -80,15 +84,17 @@ class Verifier:
         if self._count is None:
             self._count = progress.users_sent - len(users)
         if users:
-            self._take(users)
+            self._take(users, bytewise=bytewise)
         self._token = token or self._token
         self.progress = progress
 
-    def _take(self, users: Sequence[User]) -> None:
+    def _take(self, users: Sequence[User], *, bytewise: bool) -> None:
         ids = [user[0] for user in users]
         # Code points compare as UTF-8 bytes do, so this is the key's own order.
-        if ids[0] <= self._last or not all(map(lt, ids, ids[1:])):
+        if bytewise and (ids[0] <= self._last or not all(map(lt, ids, ids[1:]))):
             raise OutOfOrderError("the server sent a user out of order, or twice")
+        if not bytewise and (ids[0] == self._last or len(set(ids)) < len(ids)):
+            raise OutOfOrderError("the server sent a user twice")
         self._last = ids[-1]
         self._count = (self._count or 0) + len(ids)
         if self._crc is not None:

@@ -84,9 +84,9 @@ def in_partitions(users: Users) -> int:
     """Read everybody in three key ranges."""
     found = 0
     for part in partitions.split(users, Scan(), 3):
-        after, up_to = decode_partition("partition", part.partition)
+        keys = decode_partition("partition", part.partition)
         reader = EncodeUsers(ExactSize(3))
-        scan = Scan(after=after, up_to=up_to)
+        scan = Scan(after=keys.after, up_to=keys.up_to)
         found += sum(batch.user_count for batch in users.stream_users(scan, reader))
     return found
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from userstream_server.databases.pool import PoolState
 from userstream_server.rows.session import Session
+from userstream_server.rows.table import Table
 
 __all__ = ["Database", "DatabaseFound", "Driver"]
 
@@ -42,12 +43,14 @@ class DatabaseFound:
         server: Kind and version.
         transport: Whether the connection is encrypted.
         driver: Which part of the driver runs.
+        table: The table.
         fast_driver: False where that one is much slower than need be.
     """
 
     server: str
     transport: str
     driver: str
+    table: Table
     fast_driver: bool = True
 
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -24,13 +25,15 @@ from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.sql import SQLITE, SQLITE_COLUMNS, Dialect, Query
+from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["SQLiteDatabase", "translated"]
 
 _STEPS_BETWEEN_LOOKS = 10_000
 """How many of SQLite's steps (some tens of microseconds) pass between two looks at the clock."""
-_NULL_KEY = "SELECT 1 FROM user_data WHERE user_id IS NULL LIMIT 1"
+_NULL_KEY = Query("SELECT 1 FROM user_data WHERE user_id IS NULL LIMIT 1")
+"""Finds a NULL key, which SQLite allows and no key range holds, by one look at the index."""
 
 
 class _Connection:
@@ -74,13 +77,27 @@ class _Connection:
 class _Session:
     """One call's view of the database; see `database.Session`."""
 
-    dialect: Dialect = SQLITE
-
     def __init__(self, pool: Pool[_Connection], limits: CallLimits) -> None:
         self._pool = pool
         self._limits = limits
         self._held: _Connection | None = None
-        self._keys_seen = False
+
+    @cached_property
+    def table(self) -> Table:
+        """See `rows.session.Session.table`."""
+        table = self.look_at_table()
+        for _ in self.blocks(_NULL_KEY):
+            checked_id(None)
+        return table
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """See `rows.session.Session.dialect`."""
+        return SQLITE.of(self.table)
+
+    def look_at_table(self) -> Table:
+        """See `rows.session.Session.look_at_table`."""
+        return check_shape(columns_of(row for b in self.blocks(SQLITE_COLUMNS) for row in b))
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -108,19 +125,12 @@ class _Session:
                 _STEPS_BETWEEN_LOOKS,
             )
             try:
-                self._refuse_null_keys(connection)
                 yield from connection.blocks(query, rows)
             except sqlite3.Error as error:
                 self._limits.check_cancelled()
                 raise translated(error) from error
             finally:
                 connection.raw.set_progress_handler(None, 0)
-
-    def _refuse_null_keys(self, connection: _Connection) -> None:
-        """Refuse a table with a NULL key, which SQLite allows and no key range holds; one look at the index."""
-        if not self._keys_seen and connection.raw.execute(_NULL_KEY).fetchone():
-            checked_id(None)
-        self._keys_seen = True
 
     def estimate(self, query: Query) -> int:
         """See `database.Session.estimate`."""
@@ -185,9 +195,8 @@ class SQLiteDatabase:
 
     def check(self) -> DatabaseFound:
         """See `database.Database.check`."""
-        rows = [row for block in self._apart(SQLITE_COLUMNS) for row in block]
-        check_shape(columns_of(rows))
-        return DatabaseFound(f"SQLite {sqlite3.sqlite_version}", "a file", "Python's own")
+        table = check_shape(columns_of(row for b in self._apart(SQLITE_COLUMNS) for row in b))
+        return DatabaseFound(f"SQLite {sqlite3.sqlite_version}", "a file", "Python's own", table)
 
     def ping(self) -> None:
         """See `database.Database.ping`."""

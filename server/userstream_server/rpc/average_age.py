@@ -12,6 +12,7 @@ from userstream_server.call_stats import current_call_stats
 from userstream_server.errors import PreconditionError
 from userstream_server.rows.generators import Users
 from userstream_server.rows.scan import Scan
+from userstream_server.rpc.key_order import check_order
 from userstream_server.rpc.tokens import Position, encode_token
 from userstream_server.rpc.validation import AgesPlan
 
@@ -59,7 +60,8 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
     Raises:
         PreconditionError: The sum does not fit the response's 64 bits.
     """
-    position, scan = plan.position, plan.scan
+    check_order(users, plan.position)
+    position, scan = replace(plan.position, order=users.table.order), plan.scan
     current_call_stats().resumed = position.resumed_count > 0
     said_at = monotonic()
     is_last = False
@@ -76,6 +78,7 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
                 position = replace(position, estimated_users=position.user_count + left)
             yield running_message(plan, position, final=False)
             said_at = monotonic()
+    users.refuse_changed_table(scan)
     yield running_message(plan, position, final=True)
 
 

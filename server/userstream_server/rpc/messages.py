@@ -9,6 +9,8 @@ from userstream.v1 import user_service_pb2 as pb
 from userstream_server.call_stats import current_call_stats
 from userstream_server.rows import encoding
 from userstream_server.rows.batches import UserBatch
+from userstream_server.rows.table import Table
+from userstream_server.rpc.key_order import key_order
 from userstream_server.rpc.tokens import Position, encode_token
 from userstream_server.rpc.validation import StreamPlan
 
@@ -58,6 +60,7 @@ class StreamMessages:
     Args:
         plan: The stream's plan.
         response: The RPC's response type.
+        table: What is read.
         estimate: Returns about how many users follow a user_id; called once, and only for a long scan.
     """
 
@@ -65,13 +68,14 @@ class StreamMessages:
         self,
         plan: StreamPlan,
         response: type[pb.StreamUsersResponse | pb.BatchUsersResponse],
+        table: Table,
         estimate: Callable[[str | None], int],
     ) -> None:
         self._plan = plan
         self._estimate = estimate
-        self._position = replace(plan.position)
+        self._position = replace(plan.position, order=table.order)
         # One object for all messages: setting its fields costs a third of making a new one.
-        self._other_fields = response()
+        self._other_fields = response(key_order=key_order(table))
         self._stats = current_call_stats()
         self._stats.resumed = plan.position.resumed_count > 0
 
@@ -114,6 +118,7 @@ class StreamMessages:
             other.receipt.user_id_crc32 = position.user_id_crc32
             other.receipt.consistency = self._plan.consistency
             other.receipt.resumed_count = position.resumed_count
+            other.receipt.key_order = other.key_order
         return encoding.message(users, other)
 
     def _advance(self, batch: Batch) -> None:

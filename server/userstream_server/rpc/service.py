@@ -14,7 +14,7 @@ from userstream_server.rows.batches import EncodeUsers, ExactSize, GrowingSize
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.session import Session
-from userstream_server.rpc import average_age, pages, partitions, validation
+from userstream_server.rpc import average_age, key_order, pages, partitions, validation
 from userstream_server.rpc.cancellation import Calls
 from userstream_server.rpc.messages import StreamMessages
 
@@ -128,7 +128,10 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
             self._calls.watching(context, session),
         ):
             observed = self._observe(session) if self._observe else session
-            yield Users(observed, self._sizes, self._readers if is_prefetched else None)
+            users = Users(observed, self._sizes, self._readers if is_prefetched else None)
+            if stream is not None:
+                key_order.check_keys(users, stream)
+            yield users
 
 
 def _messages(
@@ -137,5 +140,8 @@ def _messages(
     users: Users,
 ) -> StreamMessages:
     return StreamMessages(
-        plan, response, lambda after: users.estimate(replace(plan.scan, after=after, limit=None))
+        plan,
+        response,
+        users.table,
+        lambda after: users.estimate(replace(plan.scan, after=after, limit=None)),
     )

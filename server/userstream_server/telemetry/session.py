@@ -13,6 +13,7 @@ from userstream_server.call_stats import CallStats
 from userstream_server.errors import CallCancelledError
 from userstream_server.rows.session import BLOCK_ROWS, Session
 from userstream_server.rows.sql import Dialect, Query
+from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["ObservedSession"]
@@ -46,9 +47,19 @@ class ObservedSession:
         self._engine = engine
 
     @property
+    def table(self) -> Table:
+        """See `rows.session.Session.table`."""
+        return self._session.table
+
+    @property
     def dialect(self) -> Dialect:
         """See `database.Session.dialect`."""
         return self._session.dialect
+
+    def look_at_table(self) -> Table:
+        """See `rows.session.Session.look_at_table`."""
+        with self._measured("check"):
+            return self._session.look_at_table()
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS

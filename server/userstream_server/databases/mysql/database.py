@@ -2,8 +2,9 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import cached_property
 from typing import Any, TypeVar
 
 from userstream_server.databases.database import DatabaseFound, Driver
@@ -13,9 +14,10 @@ from userstream_server.databases.mysql.native_rows import can_read_natively
 from userstream_server.databases.pool import Pool
 from userstream_server.databases.table_check import check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews, Tally
-from userstream_server.errors import UserStreamError
+from userstream_server.errors import PreconditionError, UserStreamError
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.sql import MYSQL, MYSQL_COLUMNS, Dialect, Query
+from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["MySQLDatabase"]
@@ -26,8 +28,6 @@ T = TypeVar("T")
 class _Session:
     """One call's view of the database; see `database.Session`."""
 
-    dialect: Dialect = MYSQL
-
     def __init__(self, database: "MySQLDatabase", limits: CallLimits) -> None:
         self._database = database
         self._limits = limits
@@ -35,6 +35,20 @@ class _Session:
         # A connection may be killed only while this session still uses it; the lock sees to that.
         self._lock = threading.Lock()
         self._current: set[MySQLConnection] = set()
+
+    @cached_property
+    def table(self) -> Table:
+        """See `rows.session.Session.table`."""
+        return self._database.known_table or self.look_at_table()
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """See `rows.session.Session.dialect`."""
+        return MYSQL.of(self.table)
+
+    def look_at_table(self) -> Table:
+        """See `rows.session.Session.look_at_table`."""
+        return self._database.learn_table(self.blocks(MYSQL_COLUMNS))
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -120,6 +134,9 @@ class MySQLDatabase:
         pool_size: The most connections for queries.
         pool_wait_seconds: How long a query waits for a free one.
         snapshot_views: The most snapshots at once; each holds a connection.
+
+    Attributes:
+        known_table: The table as it was when somebody last looked; None when it did not fit.
     """
 
     def __init__(
@@ -136,6 +153,7 @@ class MySQLDatabase:
         self.pool = Pool(self._connect, size=pool_size, wait_seconds=pool_wait_seconds)
         self._views = SnapshotViews(snapshot_views)
         self._kills = Tally()
+        self.known_table: Table | None = None
 
     @property
     def driver(self) -> Driver:
@@ -159,14 +177,30 @@ class MySQLDatabase:
     def check(self) -> DatabaseFound:
         """See `database.Database.check`."""
         with self._apart() as connection:
-            check_shape(columns_of(row for b in connection.blocks(MYSQL_COLUMNS.text) for row in b))
-            return connection.describe()
+            table = self.learn_table(connection.blocks(MYSQL_COLUMNS.text))
+            return connection.describe(table)
 
     def ping(self) -> None:
         """See `database.Database.ping`."""
         with self._apart() as connection:
             for _ in connection.blocks("SELECT 1"):
                 pass
+            # The table may be altered at any time. One that fits no more is told to those who ask for users.
+            with suppress(PreconditionError):
+                self.learn_table(connection.blocks(MYSQL_COLUMNS.text))
+
+    def learn_table(self, described: Iterable[list[Any]]) -> Table:
+        """Check and keep what the database says of the table.
+
+        Args:
+            described: The rows of `MYSQL_COLUMNS`, in blocks.
+
+        Raises:
+            PreconditionError: The table is missing or does not fit.
+        """
+        self.known_table = None
+        self.known_table = table = check_shape(columns_of(row for b in described for row in b))
+        return table
 
     def kill(self, connection: MySQLConnection) -> None:
         """End a connection and its query from a side connection; never raises."""

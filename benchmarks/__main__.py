@@ -21,6 +21,7 @@ from benchmarks.measures import (
     consumers,
     first_user,
     polling,
+    progress,
     sizes,
     telemetry,
     throughput,
@@ -46,6 +47,7 @@ _MEASURES: dict[str, Callable[[Arena, _Options], report.Section]] = {
     "client": lambda arena, o: client.run(arena, rows=o.rows, rounds=o.rounds),
     "telemetry": lambda arena, o: telemetry.run(arena, rows=o.rows, rounds=o.rounds),
     "polling": lambda arena, o: polling.run(arena, rows=o.rows, rounds=o.rounds),
+    "progress": lambda arena, o: progress.run(arena, rows=o.rows),
     "workers": lambda arena, o: workers.run(arena, rows=o.rows, rounds=o.rounds),
 }
 

@@ -19,6 +19,7 @@ from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.scan import Scan
 from userstream_server.rpc import average_age, partitions, validation
+from userstream_server.rpc.progress import ScanProgress
 from userstream_server.rpc.tokens import decode_partition
 from userstream_testing.admin import execute, open_url
 from userstream_testing.calls import rich_error, stub_for
@@ -99,7 +100,9 @@ def ages(users: Users) -> int:
 def running_ages(users: Users) -> int:
     """Average over everybody, range by range."""
     plan = validation.check_stream_average_age(pb.StreamAverageAgeRequest())
-    *_, last = average_age.running_average(users, plan)
+    *_, last = average_age.running_average(
+        users, plan, ScanProgress(lambda: None, plan.scan, plan.position)
+    )
     return int(last.user_count)
 
 

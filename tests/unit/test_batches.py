@@ -25,6 +25,7 @@ from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers, RawRow
 from userstream_server.rpc import validation
 from userstream_server.rpc.messages import StreamMessages, mark_last, runs_of
+from userstream_server.rpc.progress import ScanProgress
 
 KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
 ROWS = [(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS]
@@ -139,9 +140,13 @@ def test_only_the_item_ahead_is_kept() -> None:
     assert [1, 1, 1, 1, 0] == kept
 
 
+def no_progress(plan: validation.StreamPlan) -> ScanProgress:
+    return ScanProgress(lambda: None, plan.scan, plan.position)
+
+
 def messages(request: pb.StreamUsersRequest, rows: list[RawRow]) -> list[pb.StreamUsersResponse]:
     plan = validation.check_stream_users(request)
-    made = StreamMessages(plan, pb.StreamUsersResponse, Table(), lambda _: 123_456)
+    made = StreamMessages(plan, pb.StreamUsersResponse, Table(), no_progress(plan))
     size = GrowingSize(message_bytes=16_384, max_users=plan.message_users)
     users = batches(size, rows, plan.position.user_id_crc32)
     return [pb.StreamUsersResponse.FromString(m) for m in made.serialized(users)]
@@ -197,7 +202,7 @@ def test_a_stream_left_in_the_middle_leaves_no_hint() -> None:
     """What is sent next in the same thread waits for nothing."""
     stats = begin_call_stats("StreamUsers")
     plan = validation.check_stream_users(pb.StreamUsersRequest(max_users_per_message=1))
-    made = StreamMessages(plan, pb.StreamUsersResponse, Table(), lambda _: 0)
+    made = StreamMessages(plan, pb.StreamUsersResponse, Table(), no_progress(plan))
     stream = made.serialized(batches(GrowingSize(message_bytes=4096, max_users=1), ROWS))
     for _ in range(2):  # the second run has two messages
         next(stream)

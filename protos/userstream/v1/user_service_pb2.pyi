@@ -189,12 +189,12 @@ class StreamProgress(_message.Message):
     users_sent: _builtins.int
     """users_sent is the number of users sent so far, this message's included."""
     estimated_users: _builtins.int
-    """estimated_users is the database's estimate of how many users the whole scan will send; it can be off by a good
-    deal. 0: not known yet.
+    """estimated_users is about how many users the whole scan will send, made again as the scan goes on; above users_sent
+    until the last message. Usually within 10 % from the first tenth of the way on. 0: not known yet.
     """
     fraction: _builtins.float
-    """fraction is users_sent by estimated_users, from 0 to 1; below 1 until the last message, where it is 1. 0 while the
-    estimate is not known.
+    """fraction is users_sent by estimated_users, from 0 to 1. It never falls within a scan, and is below 1 until the last
+    message, where it is 1. 0 while the estimate is not known.
     """
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -132,11 +132,12 @@ class _Session:
             finally:
                 connection.raw.set_progress_handler(None, 0)
 
-    def estimate(self, query: Query) -> int:
-        """See `database.Session.estimate`."""
-        count = Query(f"SELECT CAST(COUNT(*) AS TEXT) FROM ({query.text})", query.parameters)  # noqa: S608
-        ((row,),) = self._blocks(count, lambda: BLOCK_ROWS, None)
-        return int(row[0])
+    def estimates(self, queries: Sequence[Query]) -> list[float]:
+        """See `rows.session.Session.estimates`."""
+        texts = [f"SELECT CAST(COUNT(*) AS TEXT) FROM ({query.text})" for query in queries]  # noqa: S608
+        parameters = tuple(value for query in queries for value in query.parameters)
+        counts = self.blocks(Query(" UNION ALL ".join(texts), parameters))
+        return [float(row[0]) for block in counts for row in block]
 
     def interrupt(self) -> None:
         """See `database.Session.interrupt`."""

@@ -236,11 +236,6 @@ class Users:
         ((count,),) = self._rows(count_query(self._session.dialect, scan))
         return int(count)
 
-    def estimate(self, scan: Scan) -> int:
-        """Estimate a scan's users without reading them."""
-        rows = self._session.estimate(ages_query(self._session.dialect, scan))
-        return rows if scan.limit is None else min(rows, scan.limit)
-
     def _one_by_one(self, scan: Scan) -> Generator[UserRow]:
         with closing(self._batches(scan, DecodeUsers(), self._sizes)) as batches:
             for batch in batches:

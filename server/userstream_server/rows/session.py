@@ -6,7 +6,7 @@ any time.
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol
 
 from userstream_server.errors import ConflictError
@@ -22,7 +22,7 @@ BLOCK_ROWS = 1000
 
 
 class Session(Protocol):
-    """The database as one call sees it. One thread at a time, but for `interrupt` and `estimate`."""
+    """The database as one call sees it. One thread at a time, but for `interrupt`."""
 
     @property
     def table(self) -> Table:
@@ -60,8 +60,8 @@ class Session(Protocol):
     def counted(self, query: Query) -> Generator[Counter[int]]:
         """Run a query for ages and yield how many rows there are of each, step by step; otherwise as `blocks`."""
 
-    def estimate(self, query: Query) -> int:
-        """Estimate how many rows a query has without reading them (SQLite: counts them), on a connection of its own."""
+    def estimates(self, queries: Sequence[Query]) -> list[float]:
+        """Estimate how many rows each of some queries has without reading them (SQLite: counts them), at once."""
 
     def interrupt(self) -> None:
         """End the running query and every later one with CallCancelledError. Any thread; may block."""

@@ -8,7 +8,7 @@ Keys are compared and ordered by the database alone, in the collation of the key
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,7 +26,10 @@ __all__ = [
     "ascending_query",
     "boundary_query",
     "count_query",
+    "ends_query",
     "last_key_query",
+    "range_query",
+    "some_keys_query",
     "users_query",
 ]
 
@@ -196,6 +199,35 @@ def ascending_query(
         f"SELECT CASE WHEN {condition} THEN 'yes' ELSE 'no' END",
         tuple(key for a, _, b in asked for key in (a, b)),
     )
+
+
+def some_keys_query(dialect: Dialect, *, last: bool) -> Query:
+    """Select the table's first few keys, or its last ones in descending order."""
+    direction = " DESC" if last else ""
+    return Query(
+        f"SELECT {dialect.text.format('user_id')} FROM user_data ORDER BY {dialect.key}{direction} LIMIT 8"
+    )
+
+
+def range_query(dialect: Dialect, scan: Scan) -> Query:
+    """Select a key range's rows; for estimates alone."""
+    where, parameters = _where(replace(dialect, unchanged=""), scan)
+    return Query(f"SELECT 1 FROM user_data{where}", parameters)
+
+
+def ends_query(dialect: Dialect, ranges: Sequence[tuple[int, tuple[str, str]]]) -> Query:
+    """Select number, first and last key of some key ranges, each by two looks at the index; NULL for an empty one."""
+    texts: list[str] = []
+    parameters: list[object] = []
+    for number, (after, up_to) in ranges:
+        where, values = _where(replace(dialect, unchanged=""), Scan(after=after, up_to=up_to))
+        first, last = (
+            f"(SELECT user_id FROM user_data{where} ORDER BY {dialect.key}{direction} LIMIT 1)"
+            for direction in ("", " DESC")
+        )
+        texts.append(f"SELECT CAST({int(number)} AS CHAR), {first}, {last}")
+        parameters += values * 2
+    return Query(" UNION ALL ".join(texts), tuple(parameters), columns=3)
 
 
 def _columns(dialect: Dialect) -> str:

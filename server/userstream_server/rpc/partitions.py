@@ -27,7 +27,7 @@ def split(users: Users, scan: Scan, count: int) -> list[pb.Partition]:
         The ranges in key order; the first and last are open to either side. Fewer than `count` when
         there are fewer users.
     """
-    total = users.count(scan) if count > 1 else users.estimate(scan)
+    total = users.count(scan)
     count = max(1, min(count, total))
     # The first few ranges get one user more, so that no two differ by more than one.
     sizes = [total // count + (number < total % count) for number in range(count)]

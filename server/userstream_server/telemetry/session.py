@@ -1,7 +1,7 @@
 """A database session that measures its queries."""
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from time import monotonic
 from typing import Any, TypeVar
@@ -75,10 +75,10 @@ class ObservedSession:
         """See `database.Session.counted`."""
         return self._read(self._session.counted(query), lambda ages: ages.total())
 
-    def estimate(self, query: Query) -> int:
-        """See `database.Session.estimate`."""
+    def estimates(self, queries: Sequence[Query]) -> list[float]:
+        """See `rows.session.Session.estimates`."""
         with self._measured("estimate"):
-            return self._session.estimate(query)
+            return self._session.estimates(queries)
 
     def interrupt(self) -> None:
         """See `database.Session.interrupt`."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from userstream_server.databases.mysql.native_rows import can_read_natively
 from userstream_server.databases.pool import Pool
 from userstream_server.databases.table_check import check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews, Tally
-from userstream_server.errors import PreconditionError, UserStreamError
+from userstream_server.errors import InternalError, PreconditionError, UserStreamError
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.sql import MYSQL, MYSQL_COLUMNS, Dialect, Query
 from userstream_server.rows.table import Table
@@ -64,16 +64,20 @@ class _Session:
         """See `database.Session.counted`."""
         return self._read(MySQLConnection.counted, query)
 
-    def estimate(self, query: Query) -> int:
-        """See `database.Session.estimate`."""
-        with self._running() as connection:
+    def estimates(self, queries: Sequence[Query]) -> list[float]:
+        """See `rows.session.Session.estimates`."""
+        text = " UNION ALL ".join(query.text for query in queries)
+        parameters = tuple(value for query in queries for value in query.parameters)
+        with self._running(self._held) as connection:
             explain = (
                 "EXPLAIN EXTENDED " if connection.is_mariadb else "EXPLAIN FORMAT=TRADITIONAL "
             )
-            blocks = list(connection.blocks(explain + query.text, query.parameters))
-        # Both databases end each line with the columns rows, filtered (in per cent) and Extra.
-        *_, rows, filtered, _ = blocks[0][0]
-        return round(int(rows) * float(filtered) / 100) if rows else 0
+            blocks = list(connection.blocks(explain + text, parameters))
+        # Both databases have a line for each query, and end it with the columns rows, filtered (in per cent) and Extra.
+        lines = [line for block in blocks for line in block if line[1] != b"UNION RESULT"]
+        if len(lines) != len(queries):
+            raise InternalError("NO_ESTIMATE")
+        return [int(line[-3] or 0) * float(line[-2] or 0) / 100 for line in lines]
 
     def interrupt(self) -> None:
         """See `database.Session.interrupt`."""

@@ -14,12 +14,12 @@ from userstream_server.errors import UserStreamError
 
 from benchmarks import report
 from benchmarks.arena import Arena, open_arena
-from benchmarks.machine import OtherLoad
 from benchmarks.measures import (
     averages,
     client,
     consumers,
     first_user,
+    imports,
     polling,
     progress,
     sizes,
@@ -27,6 +27,7 @@ from benchmarks.measures import (
     throughput,
     workers,
 )
+from benchmarks.other_load import OtherLoad
 
 __all__ = ["main"]
 
@@ -45,6 +46,7 @@ _MEASURES: dict[str, Callable[[Arena, _Options], report.Section]] = {
     "consumers": lambda arena, o: consumers.run(arena, rows=o.rows, rounds=o.rounds),
     "averages": lambda arena, o: averages.run(arena, rows=o.rows, rounds=o.rounds),
     "client": lambda arena, o: client.run(arena, rows=o.rows, rounds=o.rounds),
+    "imports": lambda _arena, o: imports.run(rounds=o.rounds),
     "telemetry": lambda arena, o: telemetry.run(arena, rows=o.rows, rounds=o.rounds),
     "polling": lambda arena, o: polling.run(arena, rows=o.rows, rounds=o.rounds),
     "progress": lambda arena, o: progress.run(arena, rows=o.rows),

@@ -29,7 +29,7 @@ from userstream_testing.prometheus import (
 from userstream_testing.server_process import ServerProcess
 from userstream_testing.waiting import until
 
-from benchmarks.panels import Panel, Series, picture
+from benchmarks.line_charts import Panel, Series, picture
 from benchmarks.screenshots import (
     BrowserNotFoundError,
     alerts_page,

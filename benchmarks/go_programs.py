@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.packages import Apt, PackagesNotFoundError, unpacked
+from benchmarks.debian_packages import Apt, PackagesNotFoundError, unpacked
 
 __all__ = ["GoPrograms", "build_go_programs"]
 
@@ -77,7 +77,9 @@ def _generate() -> None:
     plugins = [f"--plugin={name}={_BUILD / 'bin' / name}" for name in _GENERATORS]
     outputs = [f"--go_out={target}", f"--go-grpc_out={target}"]
     command = [sys.executable, "-m", "grpc_tools.protoc", "--proto_path=protos"]
-    subprocess.run([*command, *plugins, *outputs, _PROTO], cwd=_ROOT, check=True)
+    # scripts/_environment installs the generator beside the locked packages.
+    environment = {**os.environ, "PYTHONPATH": str(Path(sys.prefix, "generator"))}
+    subprocess.run([*command, *plugins, *outputs, _PROTO], cwd=_ROOT, env=environment, check=True)
 
 
 class _Toolchain:

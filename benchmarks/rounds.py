@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.arena import Arena, Server
+from benchmarks.consumer import Request
 from benchmarks.databases import Table
-from benchmarks.load import Request
 
 __all__ = ["Sample", "Spread", "alternate", "consumers_cpu_seconds", "measure_call", "ratios"]
 

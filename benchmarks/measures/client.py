@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from benchmarks import report
 from benchmarks.arena import Arena, Server
+from benchmarks.consumer import Request, python_environment
 from benchmarks.databases import Table
-from benchmarks.load import Request, python_environment
 from benchmarks.rounds import (
     Sample,
     Spread,
@@ -47,7 +47,13 @@ def _entries(arena: Arena, server: Server, table: Table) -> dict[str, Callable[[
 
 def _read(server: Server, table: Table, method: str) -> Sample:
     """Read the table in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.contestants.library", server.target, method]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.contestants.userstream_reader",
+        server.target,
+        method,
+    ]
     before, server_before = consumers_cpu_seconds(), server.cpu_seconds()
     done = subprocess.run(command, env=python_environment(), stdout=subprocess.PIPE, check=True)
     seen = json.loads(done.stdout)

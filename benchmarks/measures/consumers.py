@@ -2,8 +2,8 @@
 
 from benchmarks import report
 from benchmarks.arena import Arena, Server
+from benchmarks.consumer import Request
 from benchmarks.databases import Table
-from benchmarks.load import Request
 from benchmarks.rounds import Spread, measure_call
 
 __all__ = ["run"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks import report
 from benchmarks.arena import Arena, Server, ServerKind
-from benchmarks.load import Request
+from benchmarks.consumer import Request
 from benchmarks.rounds import Spread
 
 __all__ = ["run"]

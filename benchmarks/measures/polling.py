@@ -7,8 +7,8 @@ from userstream_server.grpc_internals import GRPC_EXPERIMENTS
 
 from benchmarks import report
 from benchmarks.arena import Arena, Server
+from benchmarks.consumer import Request
 from benchmarks.databases import Table
-from benchmarks.load import Request
 from benchmarks.rounds import Sample, Spread, alternate, measure_call, ratios
 
 __all__ = ["run"]

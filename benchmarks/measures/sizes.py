@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from benchmarks import report
 from benchmarks.arena import Arena
+from benchmarks.consumer import Request
 from benchmarks.databases import Table
-from benchmarks.load import Request
 from benchmarks.rounds import Sample, Spread, measure_call
 
 __all__ = ["run"]

@@ -10,8 +10,8 @@ from userstream_testing.mysql_server import free_port
 
 from benchmarks import report
 from benchmarks.arena import Arena, Server
+from benchmarks.consumer import Request
 from benchmarks.databases import Table
-from benchmarks.load import Request
 from benchmarks.rounds import Sample, Spread, alternate, measure_call, ratios
 
 __all__ = ["run"]

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import chart, report
+from benchmarks import bar_chart, report
 from benchmarks.arena import Arena, ServerKind
+from benchmarks.consumer import Request
 from benchmarks.databases import Table
-from benchmarks.load import Request
-from benchmarks.packages import PackagesNotFoundError
-from benchmarks.readers import c_reader, driver_reader
+from benchmarks.debian_packages import PackagesNotFoundError
 from benchmarks.rounds import Sample, Spread, alternate, measure_call, ratios
+from benchmarks.row_readers import c_reader, driver_reader
 
 __all__ = ["run"]
 
@@ -85,7 +85,7 @@ def run(arena: Arena, *, rows: int, rounds: int) -> report.Section:
         report.table(_GOAL_HEAD, [*_goal_rows(samples), *_cpu_goal_rows(samples)]),
     ]
     return report.Section(
-        "throughput", body, {_CHART: chart.bars("Users a second (median, range)", speeds)}
+        "throughput", body, {_CHART: bar_chart.bars("Users a second (median, range)", speeds)}
     )
 
 

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 from benchmarks import report
 from benchmarks.arena import Arena, Server
+from benchmarks.consumer import Request
 from benchmarks.databases import Table
-from benchmarks.load import Request
 from benchmarks.rounds import Sample, Spread, alternate, measure_call, ratios
 
 __all__ = ["run"]

@@ -7,12 +7,11 @@ with UserStreamClient("127.0.0.1:50051") as client:
         print(user.name)
 """
 
-from userstream_client._async_client import AsyncUserStreamClient
-from userstream_client._async_streams import AsyncBatchStream, AsyncUserStream
-from userstream_client._channel import TlsOptions
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from userstream_client._client import UserStreamClient
 from userstream_client._retry import ResumePolicy
-from userstream_client._settings import SettingsError
 from userstream_client._streams import BatchStream, UserStream
 from userstream_client.errors import (
     CallCancelledError,
@@ -28,6 +27,7 @@ from userstream_client.errors import (
     PermissionDeniedError,
     PreconditionFailedError,
     ReceiptMismatchError,
+    SettingsError,
     UnauthenticatedError,
     UnavailableError,
     UnsupportedError,
@@ -45,6 +45,7 @@ from userstream_client.models import (
     Partition,
     Progress,
     Receipt,
+    TlsOptions,
     User,
     UserFilter,
 )
@@ -90,3 +91,26 @@ __all__ = [
     "UserStreamClient",
     "UserStreamError",
 ]
+
+if TYPE_CHECKING:
+    from userstream_client._async_client import AsyncUserStreamClient
+    from userstream_client._async_streams import AsyncBatchStream, AsyncUserStream
+else:
+    # Out of the type checker's sight, which would take any misspelt name for one that is found here.
+    _LATE = {
+        "AsyncBatchStream": "userstream_client._async_streams",
+        "AsyncUserStream": "userstream_client._async_streams",
+        "AsyncUserStreamClient": "userstream_client._async_client",
+    }
+
+    def __getattr__(name: str) -> Any:
+        """Import the asyncio client when it is first asked for: most programs use one of the two."""
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_LATE[name]), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        """Return every name, also those not imported yet."""
+        return sorted({*globals(), *__all__})

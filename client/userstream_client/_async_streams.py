@@ -1,111 +1,110 @@
-"""The asyncio client's streams; `_streams` with awaits, over the same scans and decisions."""
+"""The I/O of the asyncio client: making attempts one after another, and iterating over what they bring."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sized
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 import grpc.aio
 
-from userstream_client._retry import QUIET, Attempts
-from userstream_client._scans import UserScan, quiet_error
-from userstream_client._streams import Scan
+from userstream_client._calls import Attempt, StreamCall, UnaryCall
+from userstream_client._retry import attempt_timeout_error
+from userstream_client._scans import ScanProperties, UserScan
 from userstream_client.errors import UserStreamError, error_from_call
-from userstream_client.models import Checkpoint, Progress, Receipt, User
+from userstream_client.models import User
 
-__all__ = ["AsyncBatchStream", "AsyncUserStream", "answer", "answers"]
+__all__ = ["AsyncBatchStream", "AsyncUserStream", "stream_items", "unary_result"]
 
 ItemT = TypeVar("ItemT")
-RowT = TypeVar("RowT")
-Method = Callable[..., Any]
+SizedT = TypeVar("SizedT", bound=Sized)
+Start = Callable[[Attempt], Any]
 
 
-async def answers(
-    scan: Scan[ItemT], method: Method, attempts: Attempts, quiet_seconds: float
+async def stream_items(
+    call: StreamCall[ItemT], start: Start, attempt_timeout_seconds: float
 ) -> AsyncGenerator[ItemT, None]:
-    """Yield what a scan makes of its messages, over as many attempts as it takes.
+    """Yield what each message of a streaming call holds, over as many attempts as it takes.
 
     Args:
-        scan: What to ask for, and what to make of it.
-        method: See `_streams.answers`.
-        attempts: When to go on.
-        quiet_seconds: The longest wait for a message.
+        call: What to send, and when to retry.
+        start: Starts an attempt.
+        attempt_timeout_seconds: The longest wait for a message.
 
     Raises:
-        UserStreamError: The call failed for good, or what came is not what was promised.
+        UserStreamError: The call failed and will not be retried, or its messages are wrong.
     """
-    failure: UserStreamError | None = None
-    while not scan.done:
-        afresh = failure is not None and failure.reason == QUIET
-        call = method(scan.next_request(), timeout=attempts.remaining_seconds(), afresh=afresh)
-        failure = None
+    while not call.done:
+        rpc = start(call.next_attempt())
+        failure: UserStreamError | None = None
         try:
-            while (message := await _next(call, quiet_seconds)) is not grpc.aio.EOF:
-                item = scan.take(message)
-                attempts.progressed()
-                yield item
-            scan.end()
+            while (message := await _next(rpc, attempt_timeout_seconds)) is not grpc.aio.EOF:
+                yield call.receive(message)
+            call.end()
         except (grpc.RpcError, TimeoutError) as raised:
-            failure = _error(raised, quiet_seconds)
+            failure = _error(raised, attempt_timeout_seconds)
         finally:
-            call.cancel()
-        if failure is None or scan.done:
-            break
-        await asyncio.sleep(attempts.wait_after(failure))
-        scan.failed()
-    scan.settle()
+            # Also when the caller leaves, or a message is refused.
+            rpc.cancel()
+        if failure is not None:
+            await asyncio.sleep(call.seconds_before_retry(failure))
+    call.finish()
 
 
-async def answer(request: object, method: Method, attempts: Attempts) -> Any:
-    """Return the answer of a unary call, made as often as it takes.
+async def unary_result(call: UnaryCall[ItemT], start: Start) -> ItemT:
+    """Return the result of a unary call, over as many attempts as it takes.
 
     Raises:
-        UserStreamError: The call failed for good.
+        UserStreamError: The call failed and will not be retried.
     """
     while True:
         try:
-            response = await method(request, timeout=attempts.remaining_seconds())
+            response = await start(call.next_attempt())
         except grpc.RpcError as raised:
             failure = error_from_call(raised)
         else:
-            attempts.progressed()
-            return response
-        await asyncio.sleep(attempts.wait_after(failure))
+            return call.receive(response)
+        await asyncio.sleep(call.seconds_before_retry(failure))
 
 
-async def _next(call: Any, quiet_seconds: float) -> Any:
-    async with asyncio.timeout(quiet_seconds):
-        return await call.read()
+async def _next(rpc: Any, attempt_timeout_seconds: float) -> Any:
+    async with asyncio.timeout(attempt_timeout_seconds):
+        return await rpc.read()
 
 
-def _error(failure: grpc.RpcError | TimeoutError, quiet_seconds: float) -> UserStreamError:
+def _error(
+    failure: grpc.RpcError | TimeoutError, attempt_timeout_seconds: float
+) -> UserStreamError:
     if isinstance(failure, grpc.RpcError):
         return error_from_call(failure)
-    return quiet_error(quiet_seconds)
+    return attempt_timeout_error(attempt_timeout_seconds)
 
 
-class _AsyncRowStream(AsyncIterator[RowT], Generic[RowT]):
-    """What AsyncUserStream and AsyncBatchStream share; see `_streams._RowStream`."""
+class _AsyncStream(ScanProperties, AsyncIterator[ItemT]):
+    """What AsyncUserStream and AsyncBatchStream share.
 
-    def __init__(self, scan: UserScan, lists: AsyncGenerator[list[User], None]) -> None:
-        """Take a scan and the generator that drives it."""
-        self._scan = scan
-        self._lists = lists
-        self._rows: AsyncGenerator[RowT, None] = self._make_rows(scan, lists)
+    Args:
+        scan: The scan, for the properties.
+        messages: Each message's users.
+        items: What to iterate over.
+    """
 
-    @staticmethod
-    def _make_rows(
-        scan: UserScan, lists: AsyncGenerator[list[User], None]
-    ) -> AsyncGenerator[Any, None]:
-        raise NotImplementedError
+    def __init__(
+        self,
+        scan: UserScan,
+        messages: AsyncGenerator[list[User], None],
+        items: AsyncGenerator[ItemT, None],
+    ) -> None:
+        super().__init__(scan)
+        self._messages = messages
+        self._items = items
 
-    def __aiter__(self) -> AsyncIterator[RowT]:  # noqa: PYI034
-        return self._rows
+    def __aiter__(self) -> AsyncIterator[ItemT]:  # noqa: PYI034
+        return self._items
 
-    async def __anext__(self) -> RowT:
-        return await anext(self._rows)
+    async def __anext__(self) -> ItemT:
+        return await anext(self._items)
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,73 +118,84 @@ class _AsyncRowStream(AsyncIterator[RowT], Generic[RowT]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the call; users not taken yet are lost. Does no harm when it has ended."""
-        await self._rows.aclose()
-        await self._lists.aclose()
+        """End the call and drop the users not taken yet; a second `aclose` does nothing."""
+        await self._items.aclose()
+        await self._messages.aclose()
 
-    @property
-    def progress(self) -> Progress | None:
-        """How far the scan is, after the last message; None before the first."""
-        return self._scan.verifier.progress
+    def record_batches(self) -> AsyncGenerator[Any, None]:
+        """Return the users not taken yet as Arrow record batches, one for each message.
 
-    @property
-    def receipt(self) -> Receipt | None:
-        """The verified receipt, once the stream is read to its end."""
-        return self._scan.verifier.receipt
+        Columns, verification and `checkpoint` are those of the stream; no Python object is made for a user.
 
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """Where to go on; see `UserStream.checkpoint`."""
-        return self._scan.handed_out
+        Yields:
+            `pyarrow.RecordBatch` with user_id, name and email (string) and age (int64).
 
-    @property
-    def resume_token(self) -> str:
-        """The bare token of `checkpoint`."""
-        return self._scan.handed_out.resume_token
+        Raises:
+            ImportError: pyarrow is not installed.
+            UserStreamError: The call failed and will not be retried.
+        """
+        from userstream_client.arrow import decode_columns  # noqa: PLC0415 - pyarrow is an extra
+
+        self._scan.decode_with(decode_columns)
+        return _batches(self._scan, self._messages)
+
+    async def to_arrow(self) -> Any:
+        """Read to the end and return a `pyarrow.Table`, which holds all users in memory."""
+        batches = [batch async for batch in self.record_batches()]
+        from userstream_client.arrow import reader_of  # noqa: PLC0415
+
+        return reader_of(batches).read_all()
+
+    async def to_pandas(self) -> Any:
+        """Read to the end and return a `pandas.DataFrame`; needs pandas."""
+        return (await self.to_arrow()).to_pandas()
+
+    async def to_polars(self) -> Any:
+        """Read to the end and return a `polars.DataFrame`; needs polars."""
+        import polars  # noqa: ICN001, PLC0415 - the caller's, not a dependency
+
+        return polars.from_arrow(await self.to_arrow())
 
 
-class AsyncBatchStream(_AsyncRowStream[list[User]]):
-    """Lists of users as they came, one a message; iterate over it once."""
+class AsyncBatchStream(_AsyncStream[list[User]]):
+    """Lists of users, one for each message; iterate over it once.
 
-    @staticmethod
-    def _make_rows(
-        scan: UserScan, lists: AsyncGenerator[list[User], None]
-    ) -> AsyncGenerator[list[User], None]:
-        return _batches(scan, lists)
+    Its `checkpoint` resumes right after the last list taken.
+    """
+
+    def __init__(self, scan: UserScan, messages: AsyncGenerator[list[User], None]) -> None:
+        super().__init__(scan, messages, _batches(scan, messages))
 
 
-class AsyncUserStream(_AsyncRowStream[User]):
+class AsyncUserStream(_AsyncStream[User]):
     """Users one by one; iterate over it once. `chunks()` is twice as fast."""
 
-    @staticmethod
-    def _make_rows(
-        scan: UserScan, lists: AsyncGenerator[list[User], None]
-    ) -> AsyncGenerator[User, None]:
-        return _users(scan, lists)
+    def __init__(self, scan: UserScan, messages: AsyncGenerator[list[User], None]) -> None:
+        super().__init__(scan, messages, _users(scan, messages))
 
     def chunks(self) -> AsyncBatchStream:
-        """Return the same stream as lists, one a message: for work on many users at once."""
-        return AsyncBatchStream(self._scan, self._lists)
+        """Return the same stream as lists, one for each message: for work on many users at once."""
+        return AsyncBatchStream(self._scan, self._messages)
 
 
 async def _batches(
-    scan: UserScan, lists: AsyncGenerator[list[User], None]
-) -> AsyncGenerator[list[User], None]:
-    async with aclosing(lists):
-        async for users in lists:
-            scan.handed_out = scan.verifier.checkpoint
-            if users:
+    scan: UserScan, messages: AsyncGenerator[SizedT, None]
+) -> AsyncGenerator[SizedT, None]:
+    async with aclosing(messages):
+        async for users in messages:
+            scan.delivered = scan.verifier.checkpoint
+            if len(users):
                 yield users
-        scan.handed_out = scan.verifier.checkpoint
+        scan.delivered = scan.verifier.checkpoint
 
 
 async def _users(
-    scan: UserScan, lists: AsyncGenerator[list[User], None]
+    scan: UserScan, messages: AsyncGenerator[list[User], None]
 ) -> AsyncGenerator[User, None]:
-    async with aclosing(lists):
-        async for users in lists:
+    async with aclosing(messages):
+        async for users in messages:
             checkpoint = scan.verifier.checkpoint
             for user in users:
                 yield user
-            scan.handed_out = checkpoint
-        scan.handed_out = scan.verifier.checkpoint
+            scan.delivered = checkpoint
+        scan.delivered = scan.verifier.checkpoint

@@ -1,32 +1,26 @@
-"""How to reach a server: target, credentials and channel options, for both kinds of channel."""
+"""How to reach a server: target, credentials and channel options, from arguments and settings.
+
+Imported when the first client is created, because pydantic-settings takes longer to import than gRPC.
+"""
 
 import ipaddress
 import json
+import math
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-import grpc.aio
 
+from userstream_client._messages import SERVICE_NAME
 from userstream_client._retry import ResumePolicy
-from userstream_client._settings import ClientSettings, SettingsError, load_settings
-from userstream_client.errors import error_from_call
-from userstream_client.models import HealthStatus
+from userstream_client._settings import ClientSettings, load_settings
+from userstream_client.errors import SettingsError
+from userstream_client.models import TlsOptions
 
-__all__ = [
-    "HEALTH_NAMES",
-    "Connection",
-    "TlsOptions",
-    "connection_from",
-    "health_status_from_failure",
-    "open_aio_channel",
-    "open_channel",
-]
+__all__ = ["Connection", "connection_from"]
 
-SERVICE_NAME = "userstream.v1.UserService"
-HEALTH_NAMES = ("", SERVICE_NAME)
 _HEALTH_SECONDS = 10.0
 _MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # 10,000 users of the longest name and e-mail are about 20 MB
 _LOOPBACK_NAMES = {"localhost", "ip6-localhost"}
@@ -37,17 +31,17 @@ Metadata = tuple[tuple[str, str], ...]
 
 _OPTIONS: tuple[Option, ...] = (
     ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
-    # A client that connects afresh must not get the old connection again.
+    # A client that reconnects must not get its old connection back.
     ("grpc.use_local_subchannel_pool", 1),
-    # A peer whose system vanished is noticed after 10 + 5 seconds, by TCP's own limit. One whose system still
-    # answers for it only by gRPC's limit of 60 s on pings, which is kept: they wait behind data on slow links.
+    # A vanished machine is noticed after 10 + 5 seconds, by TCP's limit. A hung process on a live machine is
+    # noticed by gRPC's limit of 60 s on pings. That stays, because pings wait behind data on slow links.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
-    # A server that restarts is found again soon; the default backs off to two minutes.
+    # Reconnect soon to a server that restarts; the default backs off to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    # Resuming is done here, with tokens; gRPC's own retries stop at the first message.
+    # This client resumes with tokens; gRPC's own retries end at the first message.
     ("grpc.enable_retries", 0),
 )
 _SERVICE_CONFIG = {
@@ -58,35 +52,18 @@ _BALANCING: tuple[Option, ...] = (("grpc.service_config", json.dumps(_SERVICE_CO
 
 
 @dataclass(frozen=True, slots=True)
-class TlsOptions:
-    """How to verify the server, and how to show who this client is.
-
-    Attributes:
-        ca: PEM file with the authorities that may vouch for the server; None for the system's.
-        client_cert: PEM file with this client's certificate chain (mutual TLS).
-        client_key: PEM file with its key.
-        server_name: The name in the server's certificate, where it is not the target's.
-    """
-
-    ca: Path | None = None
-    client_cert: Path | None = None
-    client_key: Path | None = None
-    server_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Connection:
-    """Everything a client needs to call, checked.
+    """Everything that a client needs for its calls, checked.
 
     Attributes:
-        target: As gRPC takes it.
+        target: In gRPC's form.
         credentials: None for plaintext.
         options: Channel options.
-        balancing: Further ones for a target of several addresses; empty for one.
-        metadata: Sent with every call; holds the token, so it is never shown.
+        balancing: Further options for a target of several addresses; empty for one.
+        metadata: Sent with every call. It holds the token, so it is never shown.
         timeout_seconds: The limit of a whole call; None for none.
         attempt_timeout_seconds: The longest wait for a message.
-        resume: How to go on; None for not at all.
+        resume: How to retry and resume; None never does.
     """
 
     target: str
@@ -100,43 +77,19 @@ class Connection:
 
     @property
     def health_timeout_seconds(self) -> float:
-        """The limit of a question after health."""
+        """The limit of a health check."""
         return min(self.timeout_seconds or _HEALTH_SECONDS, self.attempt_timeout_seconds)
 
-    def options_for(self, *, balanced: bool) -> list[Option]:
-        """Return the channel options.
+    def channel_arguments(
+        self, *, balanced: bool
+    ) -> tuple[str, grpc.ChannelCredentials | None, list[Option]]:
+        """Return target, credentials and options of a channel.
 
-        A balanced channel does not call a server that is not SERVING, so it cannot ask after health.
+        Args:
+            balanced: Whether to call only servers that are SERVING. A health check calls the others too.
         """
-        return [*self.options, *(self.balancing if balanced else ())]
-
-
-def open_channel(connection: Connection, *, balanced: bool = True) -> grpc.Channel:
-    """Open a channel for the sync client; it connects at the first call."""
-    options = connection.options_for(balanced=balanced)
-    if connection.credentials is None:
-        return grpc.insecure_channel(connection.target, options)
-    return grpc.secure_channel(connection.target, connection.credentials, options)
-
-
-def open_aio_channel(connection: Connection, *, balanced: bool = True) -> grpc.aio.Channel:
-    """Open a channel for the asyncio client; see `open_channel`."""
-    options = connection.options_for(balanced=balanced)
-    if connection.credentials is None:
-        return grpc.aio.insecure_channel(connection.target, options)
-    return grpc.aio.secure_channel(connection.target, connection.credentials, options)
-
-
-def health_status_from_failure(failure: grpc.RpcError) -> HealthStatus:
-    """Return what a failed question after health means.
-
-    Raises:
-        UserStreamError: The server did not answer.
-    """
-    error = error_from_call(failure)
-    if error.code is grpc.StatusCode.NOT_FOUND:
-        return HealthStatus.SERVICE_UNKNOWN
-    raise error from None
+        options = [*self.options, *(self.balancing if balanced else ())]
+        return self.target, self.credentials, options
 
 
 def connection_from(
@@ -148,28 +101,39 @@ def connection_from(
     attempt_timeout_seconds: float | None,
     resume: ResumePolicy | None,
 ) -> Connection:
-    """Put a connection together; what is None comes from the settings.
+    """Return the connection that arguments and settings describe; None leaves it to the settings.
 
     Raises:
         SettingsError: A setting or an argument is wrong, or a file cannot be read.
     """
+    _check_seconds("timeout_seconds", timeout_seconds)
+    _check_seconds("attempt_timeout_seconds", attempt_timeout_seconds)
     settings = load_settings()
     target = settings.target if target is None else target
     tls = _tls_from(settings) if tls is None else tls
     token = settings.read_token() if token is None else token
-    hosts = _hosts(target)
+    hosts = _addresses(target)
     _check_token(token, secure=tls is not None or settings.allow_plaintext, hosts=hosts)
     name = (tls.server_name or _shared_name(target, hosts)) if tls else None
     return Connection(
         _grpc_target(target, hosts),
         _credentials(tls) if tls else None,
-        (*_OPTIONS, *_naming(name)),
+        (*_OPTIONS, *_server_name_options(name)),
         _BALANCING if len(hosts) > 1 or target.startswith("dns:") else (),
         (("authorization", f"Bearer {token}"),) if token else (),
         settings.timeout_seconds if timeout_seconds is None else timeout_seconds,
-        attempt_timeout_seconds or settings.attempt_timeout_seconds,
+        (
+            settings.attempt_timeout_seconds
+            if attempt_timeout_seconds is None
+            else attempt_timeout_seconds
+        ),
         resume if settings.resume else None,
     )
+
+
+def _check_seconds(name: str, seconds: float | None) -> None:
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise SettingsError(f"{name}: takes more than 0 seconds (got {seconds})")
 
 
 def _tls_from(settings: ClientSettings) -> TlsOptions | None:
@@ -184,6 +148,9 @@ def _tls_from(settings: ClientSettings) -> TlsOptions | None:
 
 
 def _credentials(tls: TlsOptions) -> grpc.ChannelCredentials:
+    if (tls.client_cert is None) != (tls.client_key is None):
+        # gRPC would leave the certificate out in silence.
+        raise SettingsError("TlsOptions: client_cert and client_key go together")
     return grpc.ssl_channel_credentials(
         _read("USERSTREAM_TLS_CA", tls.ca),
         _read("USERSTREAM_TLS_CLIENT_KEY", tls.client_key),
@@ -206,12 +173,12 @@ def _check_token(token: str | None, *, secure: bool, hosts: Sequence[str]) -> No
     if not secure and not all(_is_loopback(host) for host in hosts):
         raise SettingsError(
             "USERSTREAM_TOKEN: would travel in the clear; set USERSTREAM_TLS_CA (or"
-            " USERSTREAM_TLS=true), or say USERSTREAM_ALLOW_PLAINTEXT=true"
+            " USERSTREAM_TLS=true), or USERSTREAM_ALLOW_PLAINTEXT=true"
         )
 
 
-def _hosts(target: str) -> list[str]:
-    """Return the addresses of a target without its scheme; one for most."""
+def _addresses(target: str) -> list[str]:
+    """Return the addresses that a target lists, without its scheme; most targets have one."""
     scheme, colon, rest = target.partition(":")
     if colon and scheme in {"ipv4", "ipv6", "dns"}:
         return [part.strip() for part in rest.rpartition("/")[2].split(",") if part.strip()]
@@ -221,30 +188,30 @@ def _hosts(target: str) -> list[str]:
 def _is_loopback(host: str) -> bool:
     if host.startswith(("unix:", "/")):
         return True
-    name = _split(host)[0]
+    name = _host_and_port(host)[0]
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return name in _LOOPBACK_NAMES
 
 
-def _split(host: str) -> tuple[str, str]:
+def _host_and_port(host: str) -> tuple[str, str]:
     name, _, port = host.rpartition(":")
     return name.strip("[]"), port
 
 
 def _shared_name(target: str, hosts: Sequence[str]) -> str | None:
-    """Return the name to expect in the certificates of a list; gRPC would expect the whole list."""
-    return _split(hosts[0])[0] if len(hosts) > 1 and "," in target else None
+    """Return the name to expect in the certificates of a list; gRPC alone would expect the whole list."""
+    return _host_and_port(hosts[0])[0] if len(hosts) > 1 and "," in target else None
 
 
 def _grpc_target(target: str, hosts: Sequence[str]) -> str:
-    """Return the target as gRPC takes it: it knows lists of numeric addresses only."""
+    """Return the target in gRPC's form; its lists take numeric addresses only."""
     if len(hosts) < 2 or target.startswith(("ipv4:", "ipv6:", "dns:")):
         return target
     found = []
     for host in hosts:
-        name, port = _split(host)
+        name, port = _host_and_port(host)
         try:
             info = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0]
         except (OSError, ValueError):
@@ -259,7 +226,7 @@ def _grpc_target(target: str, hosts: Sequence[str]) -> str:
     return "ipv4:" + ",".join(f"{address}:{port}" for _, address, port in found)
 
 
-def _naming(name: str | None) -> tuple[Option, ...]:
+def _server_name_options(name: str | None) -> tuple[Option, ...]:
     if name is None:
         return ()
     return (("grpc.ssl_target_name_override", name), ("grpc.default_authority", name))

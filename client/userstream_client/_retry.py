@@ -1,4 +1,4 @@
-"""When a call that failed goes on, and after how long. Nothing here touches a network or a clock of its own."""
+"""Whether a failed call is retried, and after how long. No I/O here."""
 
 import logging
 import random
@@ -11,48 +11,55 @@ import grpc
 
 from userstream_client.errors import DeadlineExceededError, UserStreamError
 
-__all__ = ["DEFAULT_RESUME", "QUIET", "Attempts", "ResumePolicy", "is_transient"]
+__all__ = [
+    "ATTEMPT_TIMEOUT",
+    "DEFAULT_RESUME",
+    "Attempts",
+    "ResumePolicy",
+    "attempt_timeout_error",
+    "is_transient",
+]
 
 _log = logging.getLogger("userstream_client")
 
-QUIET = "ATTEMPT_TIMEOUT"
-"""The reason of an attempt that the client itself gave up because nothing came any more."""
+ATTEMPT_TIMEOUT = "ATTEMPT_TIMEOUT"
+"""The reason of an attempt that the client itself ended because no message came for too long."""
 
-_ALWAYS = {
+_TRANSIENT = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
 }
-_BY_TRANSPORT = {
+_TRANSIENT_FROM_TRANSPORT = {
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.INTERNAL,
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.CANCELLED,
 }
-# Not "stream removed", which gRPC also says of a channel that its own side closed.
-_TRANSPORT_WORDS = (
+# Not "stream removed": gRPC also says that when this side closed the channel.
+_TRANSPORT_TEXTS = (
     "rst_stream",
     "goaway",
     "unexpected eos",
     "connection reset",
     "consumer_stalled",
-    # All that gRPC says of a call that came in the very moment in which its server stopped.
+    # gRPC's whole text for a call that arrived just as its server stopped.
     "(cancelled)",
 )
-_LOST_WORDS = "stream removed"
-"""What gRPC says of a connection that was there and broke; one that never was "failed to connect"."""
+_BROKEN_CONNECTION = "stream removed"
+"""gRPC's text for a connection that broke; for one that was never made it is "failed to connect"."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePolicy:
-    """How streams go on after a failure.
+    """How calls are retried and streams resumed after a failure.
 
     The wait before attempt n is drawn evenly from 0 to `initial_backoff_seconds` * 2**n, at most
     `max_backoff_seconds` ("full jitter"), plus what the server asked for.
 
     Attributes:
-        attempts: The most attempts in a row that bring nothing; each message begins a new count.
-        first_attempts: The most attempts before anything came from the target at all, when that may be wrong.
+        attempts: The most attempts in a row that bring no message; each message begins a new count.
+        first_attempts: The most attempts before the target has ever answered, as it may be mistyped.
         initial_backoff_seconds: The longest first wait.
         max_backoff_seconds: The longest wait.
     """
@@ -66,22 +73,31 @@ class ResumePolicy:
 DEFAULT_RESUME = ResumePolicy()
 
 
-def is_transient(error: UserStreamError) -> bool:
-    """Say whether the same call may well succeed when it is made again.
+def attempt_timeout_error(limit_seconds: float) -> UserStreamError:
+    """Return the error of an attempt that brought no message for too long."""
+    return DeadlineExceededError(
+        f"no message came for {limit_seconds:g} seconds",
+        code=grpc.StatusCode.DEADLINE_EXCEEDED,
+        reason=ATTEMPT_TIMEOUT,
+    )
 
-    Every call only reads, so making it again is always safe; the question is whether it is of use.
-    gRPC makes UNAVAILABLE of a lost connection, GOAWAY and RST_STREAM with REFUSED_STREAM, but
-    CANCELLED of RST_STREAM with CANCEL, RESOURCE_EXHAUSTED of ENHANCE_YOUR_CALM, and INTERNAL of most
-    others (tests/unit/test_client_transport.py). A consumer that has rested for longer than the server
-    waits gets RESOURCE_EXHAUSTED with CONSUMER_STALLED in its text alone. The same codes with an ErrorInfo
-    are the service's own word, and final unless it says when to try again.
+
+def is_transient(error: UserStreamError) -> bool:
+    """Say whether the same call may succeed when it is made again.
+
+    Every call only reads, so a retry is always safe; the question is whether it is of use. UNAVAILABLE,
+    ABORTED and DEADLINE_EXCEEDED are worth one, whoever says so. Any other code is final if the service
+    gave it a reason, unless it also says when to retry. Without a reason it comes from the transport, and
+    gRPC's text decides (tests/unit/test_client_transport.py): CANCELLED is RST_STREAM with CANCEL,
+    RESOURCE_EXHAUSTED is ENHANCE_YOUR_CALM, INTERNAL is most others. RESOURCE_EXHAUSTED with
+    CONSUMER_STALLED in its text means that this consumer paused for longer than the server waits.
     """
-    if error.code in _ALWAYS:
+    if error.code in _TRANSIENT:
         return True
     if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after_seconds is not None:
         return True
-    if error.code in _BY_TRANSPORT and not error.reason:
-        return any(word in error.message.lower() for word in _TRANSPORT_WORDS)
+    if error.code in _TRANSIENT_FROM_TRANSPORT and not error.reason:
+        return any(word in error.message.lower() for word in _TRANSPORT_TEXTS)
     return False
 
 
@@ -89,10 +105,10 @@ class Attempts:
     """The attempts of one call: how many failed in a row, and how much time is left.
 
     Args:
-        policy: How to go on; None never does.
+        policy: How to retry; None never does.
         timeout_seconds: The limit of the whole call, from now; None for none.
-        met: Set once anything came from the target, also in another call; those of a client share one.
-        clock: Seconds that only grow.
+        answered: Set once the target has answered any call; the calls of a client share it.
+        clock: Monotonic time, in seconds.
         jitter: Draws evenly from 0 to 1.
     """
 
@@ -101,7 +117,7 @@ class Attempts:
         policy: ResumePolicy | None,
         timeout_seconds: float | None,
         *,
-        met: threading.Event | None = None,
+        answered: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -110,16 +126,16 @@ class Attempts:
         self._jitter = jitter
         self._deadline = None if timeout_seconds is None else clock() + timeout_seconds
         self._failed = 0
-        self._met = met or threading.Event()
+        self._answered = answered or threading.Event()
 
     def remaining_seconds(self) -> float | None:
         """Return what is left of the whole call's limit; None without one."""
         return None if self._deadline is None else max(0.0, self._deadline - self._clock())
 
     def progressed(self) -> None:
-        """Begin a new count: the attempt brought something."""
+        """Begin a new count: the attempt brought a message."""
         self._failed = 0
-        self._met.set()
+        self._answered.set()
 
     def wait_after(self, error: UserStreamError) -> float:
         """Return how many seconds to wait before the next attempt.
@@ -129,30 +145,30 @@ class Attempts:
 
         Raises:
             UserStreamError: The error itself, when there must be no next attempt.
-            DeadlineExceededError: The whole call's limit is over, or would be after the wait.
+            DeadlineExceededError: The whole call's limit has passed, or would pass during the wait.
         """
         policy = self._policy
         if policy is None or not is_transient(error):
             raise error
-        if error.reason not in {"", QUIET} or _LOST_WORDS in error.message.lower():
-            self._met.set()
+        if error.reason not in {"", ATTEMPT_TIMEOUT} or _BROKEN_CONNECTION in error.message.lower():
+            self._answered.set()
         self._failed += 1
-        if self._failed >= (policy.attempts if self._met.is_set() else policy.first_attempts):
+        if self._failed >= (policy.attempts if self._answered.is_set() else policy.first_attempts):
             raise error
         wait = self._backoff_seconds(policy) + (error.retry_after_seconds or 0.0)
         remaining = self.remaining_seconds()
         if remaining is not None and wait >= remaining:
-            raise self._over(error) from error
-        _log.info("going on in %.1f s after: %s", wait, error.message)
+            raise self._limit_error(error) from error
+        _log.info("retrying in %.1f s after: %s", wait, error.message)
         return wait
 
     def _backoff_seconds(self, policy: ResumePolicy) -> float:
-        # The exponent is bounded, or a long run of attempts would overflow the float.
+        # Bounded, because many attempts would overflow the float.
         longest = policy.initial_backoff_seconds * 2.0 ** min(self._failed - 1, 60)
         return self._jitter() * min(policy.max_backoff_seconds, longest)
 
-    def _over(self, error: UserStreamError) -> UserStreamError:
-        if error.code is grpc.StatusCode.DEADLINE_EXCEEDED and error.reason != QUIET:
+    def _limit_error(self, error: UserStreamError) -> UserStreamError:
+        if error.code is grpc.StatusCode.DEADLINE_EXCEEDED and error.reason != ATTEMPT_TIMEOUT:
             return error
         return DeadlineExceededError(
             f"the time limit is over; last failure: {error.message}",

@@ -6,7 +6,9 @@ from typing import Annotated
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["ClientSettings", "SettingsError", "load_settings"]
+from userstream_client.errors import SettingsError
+
+__all__ = ["ClientSettings", "load_settings"]
 
 PREFIX = "USERSTREAM_"
 _SECRET = {"token"}
@@ -14,12 +16,8 @@ _SECRET = {"token"}
 Seconds = Annotated[float, Field(gt=0, le=604_800)]
 
 
-class SettingsError(Exception):
-    """One or more settings are wrong; `str()` has a line for each, and never a secret."""
-
-
 class ClientSettings(BaseSettings):
-    """What the client can be told; each field is `USERSTREAM_` and its name in upper case."""
+    """The client's settings; each is read from `USERSTREAM_` and its name in upper case."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -41,19 +39,19 @@ class ClientSettings(BaseSettings):
     tls_client_key: Path | None = None
     """PEM file with its key."""
     tls_server_name: str | None = None
-    """The name in the server's certificate, where it is not the target's."""
+    """The name in the server's certificate, where it differs from the target's."""
     token: SecretStr | None = None
     """Bearer token."""
     token_file: Path | None = None
-    """File whose first line is the bearer token; read at every start of a client."""
+    """File that holds the bearer token as its first word; read whenever a client is created."""
     allow_plaintext: bool = False
-    """Send the token without TLS to other addresses than loopback."""
+    """Send the token without TLS, also to addresses that are not loopback."""
     timeout_seconds: Seconds | None = None
     """The limit of a whole call, resumes included; unset for none."""
     attempt_timeout_seconds: Seconds = 60.0
-    """The longest wait for a stream's next message before it is taken for dead and resumed."""
+    """The longest wait for a stream's next message before it is ended and resumed."""
     resume: bool = True
-    """Go on after failures."""
+    """Retry calls and resume streams after failures."""
 
     @model_validator(mode="after")
     def _check_together(self) -> "ClientSettings":
@@ -74,7 +72,7 @@ class ClientSettings(BaseSettings):
         """Return the bearer token, from its setting or its file.
 
         Raises:
-            SettingsError: The file cannot be read or holds none.
+            SettingsError: The file cannot be read or is empty.
         """
         if self.token_file is None:
             return self.token.get_secret_value() if self.token else None
@@ -106,9 +104,9 @@ def load_settings() -> ClientSettings:
 
 def _line(place: tuple[int | str, ...], message: str, value: object) -> str:
     text = message.removeprefix("Value error, ")
-    if not place:  # a rule about several settings; what it got holds all of them, the token too
+    if not place:  # a rule about several settings, whose input holds all of them, the token too
         return text
     field = str(place[0])
-    # An error's input is shown for settings that hold no secret, and only there.
+    # Never show the input of a setting that holds a secret.
     got = f" (got {value!r})" if field not in _SECRET and isinstance(value, str) else ""
     return f"{PREFIX}{field.upper()}: {text}{got}"

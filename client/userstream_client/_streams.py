@@ -1,103 +1,80 @@
-"""The sync client's streams: attempts made one after another, and what the caller holds of them."""
+"""The I/O of the sync client: making attempts one after another, and iterating over what they bring."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sized
 from contextlib import closing
 from itertools import chain
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 
-from userstream_client._retry import QUIET, Attempts
-from userstream_client._scans import UserScan, quiet_error
+from userstream_client._calls import Attempt, StreamCall, UnaryCall
+from userstream_client._retry import attempt_timeout_error
+from userstream_client._scans import ScanProperties, UserScan
 from userstream_client._watchdog import Watch, Watchdog
 from userstream_client.errors import UserStreamError, error_from_call
-from userstream_client.models import Checkpoint, Progress, Receipt, User
+from userstream_client.models import User
 
-__all__ = ["BatchStream", "UserStream", "answer", "answers"]
+__all__ = ["BatchStream", "UserStream", "stream_items", "unary_result"]
 
-ItemT_co = TypeVar("ItemT_co", covariant=True)
-RowT = TypeVar("RowT")
-
-
-class Scan(Protocol[ItemT_co]):
-    """What a driver needs of a scan; see `_scans`."""
-
-    @property
-    def done(self) -> bool: ...
-    def next_request(self) -> Any: ...
-    def take(self, response: Any) -> ItemT_co: ...
-    def failed(self) -> None: ...
-    def end(self) -> None: ...
-    def settle(self) -> None: ...
+ItemT = TypeVar("ItemT")
+SizedT = TypeVar("SizedT", bound=Sized)
+Start = Callable[[Attempt], Any]
 
 
-Method = Callable[..., Any]
-
-
-def answers(
-    scan: Scan[ItemT_co], method: Method, attempts: Attempts, watchdog: Watchdog
-) -> Generator[ItemT_co, None, None]:
-    """Yield what a scan makes of its messages, over as many attempts as it takes.
+def stream_items(
+    call: StreamCall[ItemT], start: Start, watchdog: Watchdog
+) -> Generator[ItemT, None, None]:
+    """Yield what each message of a streaming call holds, over as many attempts as it takes.
 
     Args:
-        scan: What to ask for, and what to make of it.
-        method: The stub's method with the call's metadata; takes the request, `timeout`, and whether to
-            connect `afresh`.
-        attempts: When to go on.
-        watchdog: Ends attempts that have gone quiet.
+        call: What to send, and when to retry.
+        start: Starts an attempt.
+        watchdog: Ends attempts that bring no message for too long.
 
     Raises:
-        UserStreamError: The call failed for good, or what came is not what was promised.
+        UserStreamError: The call failed and will not be retried, or its messages are wrong.
     """
-    failure: UserStreamError | None = None
-    while not scan.done:
-        # A connection that went quiet may look alive to gRPC for long.
-        afresh = failure is not None and failure.reason == QUIET
-        call = method(scan.next_request(), timeout=attempts.remaining_seconds(), afresh=afresh)
-        failure = None
+    while not call.done:
+        rpc = start(call.next_attempt())
+        failure: UserStreamError | None = None
         try:
-            with watchdog.over(call) as watch:
-                for message in _messages(call, watch):
-                    item = scan.take(message)
-                    attempts.progressed()
-                    yield item
-            scan.end()
+            with watchdog.watching(rpc) as watch:
+                for message in _messages(rpc, watch):
+                    yield call.receive(message)
+            call.end()
         except grpc.RpcError as raised:
             failure = _error(raised, watch, watchdog)
         finally:
-            # Whoever opens a call ends it: also when the caller leaves, or the scan refuses a message.
-            call.cancel()
-        if failure is None or scan.done:
-            break
-        time.sleep(attempts.wait_after(failure))
-        scan.failed()
-    scan.settle()
+            # Also when the caller leaves, or a message is refused.
+            rpc.cancel()
+        if failure is not None:
+            time.sleep(call.seconds_before_retry(failure))
+    call.finish()
 
 
-def answer(request: object, method: Method, attempts: Attempts) -> Any:
-    """Return the answer of a unary call, made as often as it takes.
+def unary_result(call: UnaryCall[ItemT], start: Start) -> ItemT:
+    """Return the result of a unary call, over as many attempts as it takes.
 
     Raises:
-        UserStreamError: The call failed for good.
+        UserStreamError: The call failed and will not be retried.
     """
     while True:
         try:
-            response = method(request, timeout=attempts.remaining_seconds())
+            response = start(call.next_attempt())
         except grpc.RpcError as raised:
             failure = error_from_call(raised)
         else:
-            attempts.progressed()
-            return response
-        time.sleep(attempts.wait_after(failure))
+            return call.receive(response)
+        time.sleep(call.seconds_before_retry(failure))
 
 
-def _messages(call: Any, watch: Watch) -> Iterator[Any]:
+def _messages(rpc: Any, watch: Watch) -> Iterator[Any]:
     while True:
         watch.waiting_since = time.monotonic()
         try:
-            message = next(call)
+            message = next(rpc)
         except StopIteration:
             return
         finally:
@@ -106,32 +83,37 @@ def _messages(call: Any, watch: Watch) -> Iterator[Any]:
 
 
 def _error(failure: grpc.RpcError, watch: Watch, watchdog: Watchdog) -> UserStreamError:
-    return quiet_error(watchdog.limit_seconds) if watch.fired else error_from_call(failure)
+    if watch.fired:
+        return attempt_timeout_error(watchdog.limit_seconds)
+    return error_from_call(failure)
 
 
-class _RowStream(Iterator[RowT]):
-    """What UserStream and BatchStream share."""
+class _Stream(ScanProperties, Iterator[ItemT]):
+    """What UserStream and BatchStream share.
 
-    def __init__(self, scan: UserScan, lists: Generator[list[User], None, None]) -> None:
-        """Take a scan and the generator that drives it.
+    Args:
+        scan: The scan, for the properties.
+        messages: Each message's users. Neither it nor `items` refers to this object: dropping the
+            object, or leaving a loop over it, drops them too, and that ends the call.
+        items: What to iterate over.
+    """
 
-        Neither knows this object: dropping it, or leaving a loop over it, drops the generator too,
-        and that ends the call.
-        """
-        self._scan = scan
-        self._lists = lists
-        self._rows: Iterator[RowT] = iter(self._make_rows(scan, lists))
+    def __init__(
+        self,
+        scan: UserScan,
+        messages: Generator[list[User], None, None],
+        items: Iterator[ItemT],
+    ) -> None:
+        super().__init__(scan)
+        self._messages = messages
+        self._items = items
 
-    @staticmethod
-    def _make_rows(scan: UserScan, lists: Generator[list[User], None, None]) -> Iterable[Any]:
-        raise NotImplementedError
+    def __iter__(self) -> Iterator[ItemT]:  # noqa: PYI034
+        # The inner iterator, so that a loop over millions of users runs no Python code for each.
+        return self._items
 
-    def __iter__(self) -> Iterator[RowT]:  # noqa: PYI034
-        # The inner iterator, so that a loop over millions of users calls no Python code for each.
-        return self._rows
-
-    def __next__(self) -> RowT:
-        return next(self._rows)
+    def __next__(self) -> ItemT:
+        return next(self._items)
 
     def __enter__(self) -> Self:
         return self
@@ -145,77 +127,90 @@ class _RowStream(Iterator[RowT]):
         self.close()
 
     def close(self) -> None:
-        """End the call; users not taken yet are lost. Does no harm when it has ended."""
-        self._lists.close()
+        """End the call and drop the users not taken yet; a second `close` does nothing."""
+        self._messages.close()
 
-    @property
-    def progress(self) -> Progress | None:
-        """How far the scan is, after the last message; None before the first."""
-        return self._scan.verifier.progress
+    def record_batches(self) -> Generator[Any, None, None]:
+        """Return the users not taken yet as Arrow record batches, one for each message.
 
-    @property
-    def receipt(self) -> Receipt | None:
-        """The verified receipt, once the stream is read to its end."""
-        return self._scan.verifier.receipt
+        Columns, verification and `checkpoint` are those of the stream; no Python object is made for a user.
 
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """Where to go on, as `resume_token=` of the same call, so that no user is lost.
+        Yields:
+            `pyarrow.RecordBatch` with user_id, name and email (string) and age (int64).
 
-        It moves message by message, when a message's last user has been taken; from a checkpoint in
-        the middle of a message, that message's users come again.
+        Raises:
+            ImportError: pyarrow is not installed.
+            UserStreamError: The call failed and will not be retried.
         """
-        return self._scan.handed_out
+        from userstream_client.arrow import decode_columns  # noqa: PLC0415 - pyarrow is an extra
 
-    @property
-    def resume_token(self) -> str:
-        """The bare token of `checkpoint`."""
-        return self._scan.handed_out.resume_token
+        self._scan.decode_with(decode_columns)
+        return _batches(self._scan, self._messages)
+
+    def to_arrow(self) -> Any:
+        """Read to the end and return a `pyarrow.Table`, which holds all users in memory."""
+        return self._reader().read_all()
+
+    def to_pandas(self) -> Any:
+        """Read to the end and return a `pandas.DataFrame`; needs pandas."""
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> Any:
+        """Read to the end and return a `polars.DataFrame`; needs polars."""
+        import polars  # noqa: ICN001, PLC0415 - the caller's, not a dependency
+
+        return polars.from_arrow(self.to_arrow())
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Hand the stream to any library that speaks Arrow's PyCapsule interface, such as DuckDB or polars."""
+        return self._reader().__arrow_c_stream__(requested_schema)
+
+    def _reader(self) -> Any:
+        batches = self.record_batches()
+        from userstream_client.arrow import reader_of  # noqa: PLC0415
+
+        return reader_of(batches)
 
 
-class BatchStream(_RowStream[list[User]]):
-    """Lists of users as they came, one a message; iterate over it once.
+class BatchStream(_Stream[list[User]]):
+    """Lists of users, one for each message; iterate over it once.
 
-    `checkpoint` goes on right after the last list taken.
+    Its `checkpoint` resumes right after the last list taken.
     """
 
-    @staticmethod
-    def _make_rows(
-        scan: UserScan, lists: Generator[list[User], None, None]
-    ) -> Iterable[list[User]]:
-        return _batches(scan, lists)
+    def __init__(self, scan: UserScan, messages: Generator[list[User], None, None]) -> None:
+        super().__init__(scan, messages, _batches(scan, messages))
 
 
-class UserStream(_RowStream[User]):
+class UserStream(_Stream[User]):
     """Users one by one; iterate over it once."""
 
-    @staticmethod
-    def _make_rows(scan: UserScan, lists: Generator[list[User], None, None]) -> Iterable[User]:
-        return chain.from_iterable(_taken_lists(scan, lists))
+    def __init__(self, scan: UserScan, messages: Generator[list[User], None, None]) -> None:
+        super().__init__(scan, messages, chain.from_iterable(_user_lists(scan, messages)))
 
     def chunks(self) -> BatchStream:
-        """Return the same stream as lists, one a message: for work on many users at once."""
-        return BatchStream(self._scan, self._lists)
+        """Return the same stream as lists, one for each message: for work on many users at once."""
+        return BatchStream(self._scan, self._messages)
 
 
 def _batches(
-    scan: UserScan, lists: Generator[list[User], None, None]
-) -> Generator[list[User], None, None]:
-    with closing(lists):
-        for users in lists:
-            scan.handed_out = scan.verifier.checkpoint
-            if users:
+    scan: UserScan, messages: Generator[SizedT, None, None]
+) -> Generator[SizedT, None, None]:
+    with closing(messages):
+        for users in messages:
+            scan.delivered = scan.verifier.checkpoint
+            if len(users):
                 yield users
-        scan.handed_out = scan.verifier.checkpoint
+        scan.delivered = scan.verifier.checkpoint
 
 
-def _taken_lists(
-    scan: UserScan, lists: Generator[list[User], None, None]
+def _user_lists(
+    scan: UserScan, messages: Generator[list[User], None, None]
 ) -> Generator[list[User], None, None]:
-    with closing(lists):
-        for users in lists:
+    with closing(messages):
+        for users in messages:
             checkpoint = scan.verifier.checkpoint
             yield users
-            # Asked for the next list: this one has been taken to its last user.
-            scan.handed_out = checkpoint
-        scan.handed_out = scan.verifier.checkpoint
+            # The next list is asked for only when the last user of this one has been taken.
+            scan.delivered = checkpoint
+        scan.delivered = scan.verifier.checkpoint

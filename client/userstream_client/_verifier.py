@@ -1,16 +1,15 @@
-"""What a scan has delivered, held against what the server promises: order, count and checksum."""
+"""Compares what a scan received with what was requested and with the server's receipt."""
 
-from collections.abc import Sequence
-from operator import lt
 from zlib import crc32
 
+from userstream_client._decoding import Received
 from userstream_client.errors import (
     DataIntegrityError,
     IncompleteStreamError,
     OutOfOrderError,
     ReceiptMismatchError,
 )
-from userstream_client.models import Checkpoint, Consistency, Progress, Receipt, User
+from userstream_client.models import Checkpoint, Consistency, Progress, Receipt
 
 __all__ = ["Verifier"]
 
@@ -21,10 +20,9 @@ class Verifier:
     Args:
         start: Where the scan begins.
         limit: The most users in the whole scan; 0 for all.
-        consistency: What was asked for.
+        consistency: What was requested.
 
     Attributes:
-        checkpoint: Where the scan stands after the last message.
         progress: The last message's; None before the first.
         receipt: The verified receipt; None before the end.
     """
@@ -37,104 +35,123 @@ class Verifier:
         self._limit = limit
         self._consistency = consistency
         self._token = start.resume_token
-        # A scan from its very start has sent nothing; behind a bare token it has, but who knows what.
+        # Before a scan's start there are no users. Before a bare token there are, but they are unknown.
         fresh = not start.resume_token
         self._count = 0 if fresh else start.user_count
         self._crc = 0 if fresh else start.user_id_crc32
         self._last = start.last_user_id
-        self._resumed = 0
+        # Resumes that the server must have counted: a lower bound, as a first token may hold more.
+        self._resumes = 0
+        self._resumes_of_attempt = 0
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Where the scan stands."""
+        """Where the scan stands after the last message."""
         return Checkpoint(self._token, self._count, self._crc, self._last)
 
     @property
     def resume_token(self) -> str:
-        """Where the next attempt begins."""
+        """Where the next attempt begins; empty for the start."""
         return self._token
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to ask for: the receipt is there, or the limit is reached."""
+        """Whether no call is needed: the receipt is there, or the limit is reached."""
         return self.receipt is not None or (self._limit > 0 and self._count == self._limit)
 
-    def resumed(self) -> None:
-        """Note that another attempt is needed."""
-        self._resumed += 1
+    def begin_attempt(self) -> None:
+        """Note that an attempt begins at `resume_token`.
+
+        The server's tokens count resumes, so an attempt that brings no message does not count.
+        """
+        self._resumes_of_attempt = self._resumes + 1 if self._token else 0
 
     def add(
-        self, users: Sequence[User], token: str, progress: Progress, *, bytewise: bool = True
+        self, users: Received, token: str, progress: Progress, *, bytewise: bool = True
     ) -> None:
-        """Take one message's users.
+        """Verify and count one message's users.
 
         Args:
-            users: In the order they came.
-            token: Goes on after the last of them.
+            users: In the order received.
+            token: Resumes after the last of them.
             progress: Of the scan, with these users.
             bytewise: Whether the server says that ids ascend byte by byte. Only the database knows any
                 other order.
 
         Raises:
-            OutOfOrderError: They do not ascend from the last one taken, or one of them comes twice.
-            DataIntegrityError: They are more than the limit, or come after the receipt.
+            OutOfOrderError: Their user_ids do not ascend from the last one, or one of them comes twice.
+            DataIntegrityError: They exceed the limit, or follow the receipt.
         """
         if self.receipt is not None:
             raise DataIntegrityError("the server sent more after its receipt")
         if self._count is None:
             self._count = progress.users_sent - len(users)
-        if users:
-            self._take(users, bytewise=bytewise)
+        if len(users):
+            self._add_users(users, bytewise=bytewise)
+        self._resumes = self._resumes_of_attempt
         self._token = token or self._token
         self.progress = progress
 
-    def _take(self, users: Sequence[User], *, bytewise: bool) -> None:
-        ids = [user[0] for user in users]
-        # Code points compare as UTF-8 bytes do, so this is the key's own order.
-        if bytewise and (ids[0] <= self._last or not all(map(lt, ids, ids[1:]))):
+    def _add_users(self, users: Received, *, bytewise: bool) -> None:
+        # Code points compare as UTF-8 bytes do.
+        if bytewise and (users.first_id <= self._last or not users.ascending):
             raise OutOfOrderError("the server sent a user out of order, or twice")
-        if not bytewise and (ids[0] == self._last or len(set(ids)) < len(ids)):
+        if not bytewise and (users.first_id == self._last or not users.distinct):
             raise OutOfOrderError("the server sent a user twice")
-        self._last = ids[-1]
-        self._count = (self._count or 0) + len(ids)
+        self._last = users.last_id
+        self._count = (self._count or 0) + len(users)
         if self._crc is not None:
-            self._crc = crc32("".join(ids).encode(), self._crc)
+            self._crc = crc32(users.user_ids, self._crc)
         if 0 < self._limit < self._count:
             raise DataIntegrityError("the server sent more users than the limit")
 
     def close(self, receipt: Receipt) -> None:
-        """Take the receipt.
+        """Verify and keep the receipt.
 
         Raises:
-            ReceiptMismatchError: It differs from what arrived.
+            ReceiptMismatchError: It differs from what was received or requested.
         """
+        if difference := self._difference_from(receipt):
+            raise ReceiptMismatchError(difference)
+        self.receipt = receipt
+
+    def _difference_from(self, receipt: Receipt) -> str:
+        """Return what is wrong with a receipt and what to do; empty for nothing."""
         if self._count != receipt.user_count:
-            raise ReceiptMismatchError(
-                f"{self._count} users arrived, but the receipt says {receipt.user_count}: read again"
-            )
+            return f"{self._count} users arrived, but the receipt says {receipt.user_count}: read again"
         if self._crc is not None and self._crc != receipt.user_id_crc32:
-            raise ReceiptMismatchError(
+            return (
                 "the users that arrived are not those of the receipt (CRC-32 differs): read again"
             )
-        self.receipt = receipt
+        if receipt.consistency is not self._consistency:
+            return (
+                f"the call requested {self._consistency} consistency, but the receipt says"
+                f" {receipt.consistency}: read again, and check the server's version"
+            )
+        if receipt.resumed_count < self._resumes:
+            return (
+                f"the scan was resumed at least {self._resumes} times, but the receipt says"
+                f" {receipt.resumed_count}: read again, and check the server's version"
+            )
+        return ""
 
     def end(self) -> None:
         """Note that the stream ended OK.
 
         Raises:
-            IncompleteStreamError: Its receipt never came.
+            IncompleteStreamError: It had no receipt.
         """
         if self.receipt is None:
             raise IncompleteStreamError(
                 "the stream ended without its receipt: users may be missing"
             )
 
-    def settle(self) -> None:
-        """Write the receipt for a scan whose limit was reached, where the server's got lost.
+    def finish(self) -> None:
+        """Write the receipt of a scan that reached its limit, where the server's was lost.
 
-        The server would be asked for nothing, so it is not asked: count and CRC are the client's own.
+        Another call would bring no user, so none is made: count and CRC-32 are the client's own.
         """
         if self.receipt is None:
             self.receipt = Receipt(
-                self._count or 0, self._crc or 0, self._consistency, self._resumed
+                self._count or 0, self._crc or 0, self._consistency, self._resumes
             )

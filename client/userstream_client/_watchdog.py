@@ -1,4 +1,4 @@
-"""Ends calls of the sync client that have gone quiet: grpc itself can wait for a message for ever."""
+"""Ends the sync client's attempts that bring no message for too long; gRPC itself may wait for ever."""
 
 import threading
 import time
@@ -14,11 +14,11 @@ class _Cancellable(Protocol):
 
 
 class Watch:
-    """One call under watch.
+    """One watched call.
 
     Attributes:
-        waiting_since: When the current wait for a message began; None outside of one, so that a
-            consumer may rest as long as it likes.
+        waiting_since: When the current wait for a message began, in seconds of monotonic time. None
+            while the consumer works: it may take as long as it likes.
         fired: Whether the wait was too long.
     """
 
@@ -31,7 +31,7 @@ class Watch:
 
 
 class Watchdog:
-    """One thread that looks at all calls of a client, and lives only while there are any.
+    """One thread that checks all calls of a client; it runs only while there are any.
 
     Args:
         limit_seconds: The longest wait for a message.
@@ -44,7 +44,7 @@ class Watchdog:
         self._running = False
 
     @contextmanager
-    def over(self, call: _Cancellable) -> Iterator[Watch]:
+    def watching(self, call: _Cancellable) -> Iterator[Watch]:
         """Watch a call while the block runs."""
         watch = Watch(call)
         with self._changed:

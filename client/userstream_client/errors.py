@@ -1,12 +1,10 @@
-"""What can go wrong in a call, and the one table from gRPC statuses to these types."""
+"""The errors of the client, and the one table from gRPC statuses to their types."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 import grpc
-from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2
 
 __all__ = [
     "CallCancelledError",
@@ -22,6 +20,7 @@ __all__ = [
     "PermissionDeniedError",
     "PreconditionFailedError",
     "ReceiptMismatchError",
+    "SettingsError",
     "UnauthenticatedError",
     "UnavailableError",
     "UnsupportedError",
@@ -29,8 +28,11 @@ __all__ = [
     "error_from_call",
 ]
 
-_DETAILS_KEY = "grpc-status-details-bin"
 _TEXT_MAX_CHARS = 500
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; `str()` has a line for each, and never a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,11 @@ class UserStreamError(Exception):
     """Any failure of a call.
 
     Attributes:
-        message: One line for people that says what to do.
+        message: One line for people: what happened, then what to do.
         code: The gRPC status; None where the client itself found the fault.
-        reason: A fixed upper-case word for programs; empty when the server never got to say one.
-        retry_after_seconds: When trying again makes sense; None when the server did not say.
-        field_violations: The request's fields at fault.
+        reason: A fixed upper-case word for programs; empty where the service gave none.
+        retry_after_seconds: How long to wait before a retry; None where the server did not say.
+        field_violations: The fields of the request that are wrong.
     """
 
     def __init__(
@@ -61,7 +63,6 @@ class UserStreamError(Exception):
         retry_after_seconds: float | None = None,
         field_violations: tuple[FieldViolation, ...] = (),
     ) -> None:
-        """Keep the parts; see the class."""
         super().__init__(message)
         self.message = message
         self.code = code
@@ -75,7 +76,7 @@ class InvalidRequestError(UserStreamError):
 
 
 class UnauthenticatedError(UserStreamError):
-    """The server wants a token, or another one."""
+    """The server requires a token, or refuses the one it got."""
 
 
 class PermissionDeniedError(UserStreamError):
@@ -91,19 +92,19 @@ class OverloadedError(UserStreamError):
 
 
 class UnavailableError(UserStreamError):
-    """The server or its database is away."""
+    """The server or its database cannot be reached."""
 
 
 class ConflictError(UserStreamError):
-    """The database gave this query up in favour of another."""
+    """The database ended this query in favour of another (a deadlock)."""
 
 
 class DeadlineExceededError(UserStreamError):
-    """A time limit is over: the call's, one wait for a message, or the server's own."""
+    """A time limit has passed: the call's, that of one wait for a message, or the server's own."""
 
 
 class CallCancelledError(UserStreamError):
-    """The call was cancelled, here or at the server."""
+    """The call was cancelled, by this side or by the server."""
 
 
 class UnsupportedError(UserStreamError):
@@ -111,15 +112,15 @@ class UnsupportedError(UserStreamError):
 
 
 class InternalError(UserStreamError):
-    """A defect at the server, or something between that speaks no gRPC."""
+    """A defect of the server, or a program in between that does not speak gRPC."""
 
 
 class DataIntegrityError(UserStreamError):
-    """What arrived is not what the server promises; nothing after it is handed out."""
+    """What was received is not what the server promises; nothing after it is delivered."""
 
 
 class ReceiptMismatchError(DataIntegrityError):
-    """Count or CRC-32 of the users that arrived differ from the receipt."""
+    """The receipt differs from what was received or requested: count, CRC-32, consistency or resumes."""
 
 
 class OutOfOrderError(DataIntegrityError):
@@ -130,7 +131,7 @@ class IncompleteStreamError(DataIntegrityError):
     """A stream ended OK without its receipt or its last message."""
 
 
-# The one table, with the text for a status that came without the service's own words.
+# The text is for a status that came without one of the service's own.
 _TYPES: Mapping[grpc.StatusCode, tuple[type[UserStreamError], str]] = {
     grpc.StatusCode.INVALID_ARGUMENT: (InvalidRequestError, "the request is not valid"),
     grpc.StatusCode.OUT_OF_RANGE: (InvalidRequestError, "the request is not valid"),
@@ -161,10 +162,13 @@ def error_from_call(failure: grpc.RpcError) -> UserStreamError:
     Args:
         failure: What grpc or grpc.aio raised.
     """
+    # Late, because most programs never see a failed call.
+    from userstream_client._error_details import read_details  # noqa: PLC0415
+
     call = cast("_FailedCall", failure)
     code = call.code()
     kind, meaning = _TYPES.get(code, (InternalError, "the server failed"))
-    info, retry, bad = _details(call)
+    info, retry, bad = read_details(call.trailing_metadata())
     text = _one_line(call.details() or "")
     if not info.reason:
         text = f"{meaning} ({text})" if text else meaning
@@ -180,31 +184,7 @@ def error_from_call(failure: grpc.RpcError) -> UserStreamError:
     )
 
 
-def _details(
-    call: _FailedCall,
-) -> tuple[
-    error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo | None, error_details_pb2.BadRequest
-]:
-    """Return ErrorInfo, RetryInfo and BadRequest; empty where the status has none."""
-    packed = dict(call.trailing_metadata() or ()).get(_DETAILS_KEY, b"")
-    status = status_pb2.Status()
-    info, retry, bad = (
-        error_details_pb2.ErrorInfo(),
-        error_details_pb2.RetryInfo(),
-        error_details_pb2.BadRequest(),
-    )
-    found: list[Message] = []
-    try:
-        status.ParseFromString(packed if isinstance(packed, bytes) else b"")
-        for detail in status.details:
-            found += [known for known in (info, retry, bad) if detail.Unpack(known)]
-    except DecodeError:
-        # Details are an extra: a status is still one without them.
-        found = [known for known in found if known is not retry]
-    return info, retry if retry in found else None, bad
-
-
 def _one_line(text: str) -> str:
-    """Return text that cannot steer a terminal: printable, one line, not endless."""
+    """Return text that is safe for a terminal: printable, one line, of limited length."""
     shown = "".join(c if c.isprintable() else " " for c in text[: _TEXT_MAX_CHARS + 1])
     return " ".join(shown.split())[:_TEXT_MAX_CHARS]

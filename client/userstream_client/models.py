@@ -1,7 +1,8 @@
-"""What the client hands out: plain typed objects that know nothing of gRPC."""
+"""The objects that the client takes and returns: plain, typed, and without gRPC."""
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = [
@@ -16,25 +17,43 @@ __all__ = [
     "Partition",
     "Progress",
     "Receipt",
+    "TlsOptions",
     "User",
     "UserFilter",
 ]
 
 
 class User(NamedTuple):
-    """One row of `user_data`. A tuple, because a million of them are made every second or two.
+    """One row of `user_data`; a tuple, because a million of them are made in a second or two.
 
     Attributes:
         user_id: The primary key, a UUID as text.
         name: The full name.
         email: The e-mail address.
-        age: In whole years.
+        age: Whole years.
     """
 
     user_id: str
     name: str
     email: str
     age: int
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """How to verify the server, and how this client identifies itself.
+
+    Attributes:
+        ca: PEM file with the authorities that may vouch for the server; None for the system's.
+        client_cert: PEM file with this client's certificate chain (mutual TLS).
+        client_key: PEM file with its key.
+        server_name: The name in the server's certificate, where it differs from the target's.
+    """
+
+    ca: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    server_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +77,9 @@ class Consistency(StrEnum):
     """What a stream promises about rows that are written while it runs."""
 
     LIVE = "live"
-    """Every row that lives through the whole scan comes exactly once; others may or may not."""
+    """Every row that exists during the whole scan comes exactly once; rows written meanwhile may or may not."""
     SNAPSHOT = "snapshot"
-    """One state of the table; a resume begins a new one, and the receipt counts the resumes."""
+    """One read view for the stream; a resume begins a new one, and the receipt counts the resumes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +88,7 @@ class Progress:
 
     Attributes:
         users_sent: Users so far.
-        estimated_users: About how many users the whole scan will have; refined on the way, 0 when not known yet.
+        estimated_users: About how many users the whole scan will have; refined on the way, 0 while unknown.
         fraction: From 0 to 1; never falls, and is 1 only at the end.
     """
 
@@ -80,13 +99,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The server's proof of a whole scan, already compared with what arrived.
+    """The server's proof of a whole scan, already compared with what was received and requested.
 
     Attributes:
         user_count: Users sent, from the very start of the scan and across reconnects.
         user_id_crc32: zlib's CRC-32 over their user_ids, in order.
-        consistency: What the stream kept.
-        resumed_count: How often the scan went on from a token.
+        consistency: What the stream kept; always what was requested.
+        resumed_count: How often the scan was resumed from a token. With SNAPSHOT, each resume began
+            a new read view.
     """
 
     user_count: int
@@ -97,13 +117,13 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a stream stands, for going on in another process with nothing left unverified.
+    """Where to resume a stream, also in another process, with all users still verified.
 
     Attributes:
         resume_token: The server's token.
-        user_count: Users before it; None when not known, as for a bare token.
-        user_id_crc32: CRC-32 over their user_ids; None when not known.
-        last_user_id: The last of them; empty when not known.
+        user_count: Users before it; None when unknown, as for a bare token.
+        user_id_crc32: zlib's CRC-32 over their user_ids; None when unknown.
+        last_user_id: The last of them; empty when unknown.
     """
 
     resume_token: str = ""
@@ -119,7 +139,7 @@ class Page:
     Attributes:
         users: In ascending order of user_id.
         page_number: From 1, across page tokens.
-        next_page_token: Asks for the page after this one; empty at the end.
+        next_page_token: Requests the next page; empty at the end.
     """
 
     users: list[User]
@@ -132,7 +152,7 @@ class Partition:
     """One key range of the table.
 
     Attributes:
-        partition: Its opaque name.
+        partition: Its opaque name, for `partition=` of the streams.
         estimated_users: About how many matching users it holds.
     """
 
@@ -142,7 +162,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class AgeCount:
-    """How many users are of one age, in whole years."""
+    """How many users have one age, in whole years."""
 
     age: int
     user_count: int
@@ -150,7 +170,7 @@ class AgeCount:
 
 @dataclass(frozen=True, slots=True)
 class AverageAge:
-    """An average age as the two exact integers it is made of.
+    """An exact average age, as its two integers.
 
     Attributes:
         user_count: Matching users.
@@ -169,10 +189,9 @@ class AverageAge:
 
     @property
     def text(self) -> str | None:
-        """The average to two decimals, halves rounded away from zero; None without users.
+        """The average in years to two decimals, halves rounded away from zero; None without users.
 
-        It is computed from the integers: the nearest double of 0.125 and its like may lie on the
-        wrong side of a half.
+        Computed from the integers, because a double may lie on the wrong side of a half.
         """
         if not self.user_count:
             return None
@@ -187,8 +206,8 @@ class AverageAgeProgress(AverageAge):
 
     Attributes:
         progress: How far the scan is.
-        resume_token: Resumes from here.
-        final: Whether these figures cover every matching user.
+        resume_token: Resumes after these figures.
+        final: Whether they cover every matching user.
     """
 
     progress: Progress = Progress(0, 0, 0.0)
@@ -197,7 +216,7 @@ class AverageAgeProgress(AverageAge):
 
 
 class HealthStatus(Enum):
-    """The answers of grpc.health.v1."""
+    """The statuses of grpc.health.v1."""
 
     UNKNOWN = 0
     SERVING = 1
@@ -207,10 +226,10 @@ class HealthStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a server feels.
+    """Whether a server is ready.
 
     Attributes:
-        server: As a whole.
+        server: The server as a whole.
         service: Its userstream.v1.UserService.
     """
 

@@ -5,6 +5,9 @@ import sys
 from contextlib import ExitStack
 from typing import Annotated
 
+from userstream_server import server_packages  # noqa: F401 - before anything that imports one of them
+
+# isort: split
 import structlog
 import typer
 

@@ -9,17 +9,16 @@ __all__ = ["CallStats", "begin_call_stats", "current_call_stats"]
 
 @dataclass(slots=True, eq=False)
 class CallStats:
-    """Plain numbers that only the call's own thread writes, once a message; others add them up.
+    """Plain numbers that only the call's own thread writes, once per message; others add them up.
 
     Attributes:
         method: The RPC's name, such as `StreamUsers`.
         rows: Users sent, or counted for an average.
         messages: Messages sent; kept only with telemetry on.
         payload_bytes: Their size before HTTP/2's own bytes; kept only with telemetry on.
-        more_follow: Whether messages that are ready follow the one sent just now; see `grpc_internals`.
         request_bytes: The request's size.
-        resumed: Whether a stream went on from a token.
-        reason: The error's fixed word; empty without an error.
+        resumed: Whether a stream continues from a token.
+        reason: The error's fixed reason; empty without an error.
         trace: The context that spans of this call belong to; None without traces.
     """
 
@@ -27,7 +26,6 @@ class CallStats:
     rows: int = 0
     messages: int = 0
     payload_bytes: int = 0
-    more_follow: bool = False
     request_bytes: int = 0
     resumed: bool = False
     reason: str = ""

@@ -9,7 +9,7 @@ import structlog
 
 __all__ = ["configure_logs", "set_level"]
 
-# Loggers are kept once used, so the level cannot be a part of them: SIGHUP may change it.
+# structlog caches loggers on first use, so the level must stand outside them: SIGHUP may change it.
 _least = logging.INFO
 
 
@@ -17,9 +17,9 @@ def configure_logs(*, level: str, form: str, worker: int | None = None) -> None:
     """Set up structlog.
 
     Args:
-        level: The least level worth a line.
+        level: The lowest level to log.
         form: `json` or `console`.
-        worker: This process's number among several, for every line.
+        worker: This worker's number, added to every line; None without workers.
     """
     set_level(level)
     renderer = (
@@ -37,16 +37,16 @@ def configure_logs(*, level: str, form: str, worker: int | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        # One write a line, its end included: workers share the stream, and lines must not mix.
+        # One write for each whole line: workers share the stream, and lines must not mix.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    # gRPC logs through logging, with what a peer sent; only that something happened is ours to say.
+    # gRPC logs through logging and includes what a peer sent, so its lines are turned off.
     logging.getLogger("grpc").setLevel(logging.CRITICAL)
 
 
 def set_level(level: str) -> None:
-    """Change the least level worth a line, also for loggers in use."""
+    """Change the lowest level to log, also for loggers in use."""
     global _least  # noqa: PLW0603 - one process, one log
     _least = logging.getLevelNamesMapping()[level.upper()]
 
@@ -60,7 +60,7 @@ def _drop_below_level(
 
 
 def _adding(key: str, value: object) -> structlog.types.Processor:
-    """Return a processor that puts one value on every line."""
+    """Return a processor that adds one value to every line."""
 
     def add(
         _logger: object, _name: str, event: MutableMapping[str, Any]

@@ -1,4 +1,4 @@
-"""`userstream-server --check`: one line for each thing an operator may have to fix."""
+"""`userstream-server --check`: one line for each thing that an operator may have to fix."""
 
 import stat
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Finding:
 
 
 def find_all(settings: ServerSettings) -> Iterator[Finding]:
-    """Look at everything; settings that cannot be read at all do not get here."""
+    """Check everything. Invalid settings end the program before this is called."""
     yield Finding("settings", "ok", f"listening on {settings.listen}")
     yield from _secret_files(settings)
     yield _tls(settings)
@@ -51,7 +51,7 @@ def find_all(settings: ServerSettings) -> Iterator[Finding]:
 def _secret_files(settings: ServerSettings) -> Iterator[Finding]:
     for name in ("database_url_file", "tls_key", "auth_tokens_file"):
         path = getattr(settings, name)
-        # Not refused: secrets that an orchestrator mounts are readable by all, in a container of their own.
+        # A warning only: secrets that an orchestrator mounts are readable by all, inside their own container.
         if path is not None and path.exists() and path.stat().st_mode & stat.S_IROTH:
             text = f"USERSTREAM_{name.upper()}: every user of this system can read the file"
             yield Finding("secrets", "warn", text)

@@ -1,7 +1,6 @@
 """The server's settings: frozen, typed, and the only place that reads the environment and `.env`.
 
-Every name has its unit in it. A bad value is one line that names the variable, and never shows what
-it held.
+Every name ends in its unit. A bad value gives one line that names the variable and never shows the value.
 """
 
 import ipaddress
@@ -25,11 +24,11 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class SettingsError(Exception):
-    """One or more settings are wrong; `str()` has a line for each, without values."""
+    """One or more settings are invalid; `str()` has one line for each, without values."""
 
 
 class ServerSettings(BaseSettings):
-    """What `userstream-server` can be told; each field is `USERSTREAM_` and its name in upper case."""
+    """All settings of `userstream-server`; the variable of a field is `USERSTREAM_` and its name in upper case."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -43,90 +42,90 @@ class ServerSettings(BaseSettings):
     database_url: SecretStr = SecretStr("sqlite:///userstream.db")
     """Where user_data is: `sqlite:///FILE` or `mysql://user:password@host[:port][,host2…]/database`."""
     database_url_file: Path | None = None
-    """File that holds database_url instead, so that the password stands in no environment."""
+    """File that holds database_url, to keep the password out of the environment."""
     listen: str = "127.0.0.1:50051"
-    """Address and port of the service; port 0 takes a free one and prints it."""
+    """Address and port of the service; port 0 picks a free one and prints it."""
     health_listen: str = ""
-    """Address and port of a second server with grpc.health.v1 alone, which answers however busy the first is."""
+    """Address and port of a second server for grpc.health.v1 only, which answers even when the first is busy."""
     reflection: bool = True
-    """Serve reflection, so that grpcurl and buf curl know the API."""
+    """Serve reflection, so that grpcurl and buf curl work without stubs."""
 
     tls_cert: Path | None = None
     """PEM file with the server's certificate chain; with tls_key it turns TLS on."""
     tls_key: Path | None = None
     """PEM file with the private key."""
     tls_client_ca: Path | None = None
-    """PEM file with the authorities of client certificates; set, every client must show one (mutual TLS)."""
+    """PEM file with the authorities of client certificates; if set, every client must present one (mutual TLS)."""
     tls_client_names: str = ""
-    """Names of client certificates that may call: NAME, *.NAME or SERVICE=NAME, with commas; empty: all."""
+    """Names of client certificates that may call: NAME, *.NAME or SERVICE=NAME, comma-separated; empty: all."""
     allow_plaintext: bool = False
-    """Serve without TLS on other addresses than loopback."""
+    """Allow plaintext on addresses other than loopback."""
     auth_tokens_file: Path | None = None
-    """File of bearer tokens, one a line; set, every call must carry one of them."""
+    """File of bearer tokens, one per line; if set, every call must carry one of them."""
 
     pool_size: Count = 8
-    """The most database connections for queries."""
+    """Maximum number of database connections for queries."""
     pool_wait_seconds: Seconds = 5.0
     """How long a query waits for a free connection before RESOURCE_EXHAUSTED."""
     snapshot_views_max: Count = 4
-    """The most SNAPSHOT streams at once; each holds a connection, so it must stay below pool_size."""
+    """Maximum number of SNAPSHOT streams at once; each holds a connection, so it must be below pool_size."""
     connect_timeout_seconds: Seconds = 5.0
-    """How long to wait for one database host."""
+    """Time limit for connecting to one database host."""
     query_timeout_seconds: Seconds = 300.0
-    """The longest a query may take; a caller's nearer deadline goes first."""
+    """Time limit of a query; a caller's earlier deadline takes precedence."""
     net_write_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     """How long MySQL keeps a result that nobody reads (its session's net_write_timeout)."""
 
     workers: Annotated[int, Field(ge=1, le=256)] = 1
-    """How many server processes share the port; `--workers` goes before it."""
+    """Number of server processes that share the port; `--workers` overrides it."""
     streams_max: Count = 1000
-    """The most calls at once; each has a thread."""
+    """Maximum number of calls at once; each has a thread."""
     streams_per_caller_max: Count = 500
-    """The most calls of one caller at once: of a certificate's name, of a token, else of an address."""
+    """Maximum number of calls of one caller at once; a caller is a certificate's name, a token, or else an address."""
     streams_per_connection_max: Annotated[int, Field(ge=1, le=100_000)] = 32
-    """The most calls of one connection at once; its client holds more back by itself, and a flood costs little."""
+    """Maximum number of calls of one connection at once; clients queue further calls themselves."""
     calls_waiting_max: Annotated[int, Field(ge=0, le=10_000)] = 100
-    """The most calls that wait for one of streams_max to end; more are refused at once."""
+    """Maximum number of calls that wait for one of streams_max to end; further calls are refused at once."""
     call_wait_seconds: Seconds = 1.0
     """How long such a call waits before RESOURCE_EXHAUSTED."""
     request_bytes_max: Annotated[int, Field(ge=1024, le=4_194_304)] = 65_536
     """The largest request."""
     request_timeout_seconds: Seconds = 10.0
-    """A call whose request has not come by then is cancelled."""
+    """A call whose request has not arrived by then is cancelled."""
     metadata_bytes_max: Annotated[int, Field(ge=1024, le=1_048_576)] = 8192
-    """The most metadata of a call, counted as HTTP/2 does: names, values, and 32 bytes for each pair."""
+    """Maximum metadata of a call, counted as in HTTP/2: names, values, and 32 bytes for each pair."""
     batch_users_max: Annotated[int, Field(ge=1, le=10_000)] = 10_000
-    """The most users in a batch, a page or a message; a page is cut to it, the others are refused."""
+    """Maximum number of users in a batch, page or message; a larger page is cut, the others are refused."""
     max_connection_age_seconds: Seconds = 3600.0
-    """How long a connection takes new calls, give or take a tenth; its client then makes another."""
+    """How long a connection accepts new calls, plus or minus a tenth; the client then opens another."""
     max_connection_age_grace_seconds: Seconds = 600.0
-    """How long its running calls may go on after that; a stream then ends UNAVAILABLE and can be resumed."""
+    """How long its running calls may continue after that; streams then end UNAVAILABLE and can be resumed."""
     handshake_timeout_seconds: Seconds = 10.0
-    """A connection that has not said by then that it speaks TLS and HTTP/2 is closed."""
+    """A connection that has not completed its TLS and HTTP/2 handshake by then is closed."""
     ping_interval_seconds: Seconds = 5.0
-    """A client whose keepalive pings come more often loses its connection (too_many_pings)."""
+    """A client that sends keepalive pings more often loses its connection (too_many_pings)."""
     keepalive_seconds: Seconds = 60.0
-    """A connection on which nothing comes for this long is asked whether it lives, with 20 s to answer."""
+    """A connection that is silent for this long gets a ping and 20 s to answer."""
     send_timeout_seconds: Seconds = 60.0
-    """A call whose consumer takes no message for this long is cancelled."""
+    """A call whose consumer reads no message for this long is cancelled."""
     chunk_rows_max: Annotated[int, Field(ge=250, le=1_000_000)] = 32_000
-    """The most rows read at once for a stream; it holds two such chunks at most (about 150 bytes a row)."""
+    """Maximum number of rows in a chunk; a stream holds at most two chunks (about 150 bytes a row)."""
     message_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 131_072
-    """About how large a packed message grows."""
+    """Approximate maximum size of a message of StreamUsers."""
     native_rows: bool = True
-    """Fetch and encode users in C where that part was built; off, in Python: the same bytes, half as fast."""
+    """Fetch and encode users in C if that part was built. Off: in Python, the same bytes at half the speed."""
     health_poll_seconds: Seconds = 2.0
-    """How often the database is asked whether it answers."""
+    """Interval between checks that the database answers."""
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
-    """How long running calls may go on after SIGTERM."""
+    """How long running calls may continue after SIGTERM."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """What is worth a line."""
+    """Lowest level to log."""
     log_format: Literal["json", "console"] = "json"
     """JSON for machines, or text for people."""
     metrics_listen: str = ""
-    """Address and port of the Prometheus endpoint; worker N listens on the port plus N. Empty: no metrics."""
+    """Address and port of the Prometheus endpoint; worker N listens on this port plus N. Empty: no metrics."""
     otlp_endpoint: str = ""
-    """Where spans go, by OTLP over gRPC: `http://host:4317`, or `https://` for TLS. Empty: no traces."""
+    """Collector of spans, by OTLP over gRPC: `http://host:4317`, or `https://` for TLS. Empty: no traces."""
 
     @model_validator(mode="before")
     @classmethod
@@ -187,12 +186,12 @@ class ServerSettings(BaseSettings):
 
     @property
     def database(self) -> DatabaseUrl:
-        """The database's address, taken apart."""
+        """The parsed database URL."""
         return DatabaseUrl.parse(self.database_url.get_secret_value())
 
     @property
     def database_options(self) -> DatabaseOptions:
-        """What opening the database needs."""
+        """The options for opening the database."""
         return DatabaseOptions(
             self.database,
             pool_size=self.pool_size,
@@ -205,7 +204,7 @@ class ServerSettings(BaseSettings):
         )
 
     def shown(self) -> dict[str, object]:
-        """Return the effective settings for people to read; the database's password is masked."""
+        """Return the effective settings for the banner, with the database's password masked."""
         return self.model_dump(mode="json") | {"database_url": self.database.masked}
 
 
@@ -213,15 +212,15 @@ def load_settings(**overrides: object) -> ServerSettings:
     """Read the settings from the environment and `.env`.
 
     Args:
-        overrides: Settings that go before both, as the command line gives them.
+        overrides: Settings from the command line, which override both.
 
     Raises:
-        SettingsError: One is wrong.
+        SettingsError: A setting is invalid.
     """
     try:
         return ServerSettings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
-        # Pydantic's own text would show what was put in, and so the end of a password.
+        # Pydantic's text would show the given value, and with it part of a password.
         lines = [
             _line(".".join(map(str, e["loc"])), e["msg"])
             for e in error.errors(include_input=False, include_url=False, include_context=False)

@@ -1,7 +1,7 @@
 """Several server processes on one port: started together, restarted when one dies, drained together.
 
-Each is a fresh process, because gRPC does not survive a fork. The kernel spreads connections over them
-(SO_REUSEPORT); this process keeps the ports reserved and serves nothing itself.
+Each is a new process, because gRPC does not survive a fork. The kernel spreads connections over them
+(SO_REUSEPORT). This process reserves the ports and serves nothing itself.
 """
 
 import signal
@@ -19,29 +19,29 @@ __all__ = ["reserve_port", "run_workers"]
 
 _log = structlog.get_logger()
 _RESTART_SECONDS = 1.0
-"""The shortest life that is restarted at once; one that dies sooner waits, so that a broken set-up does not spin."""
+"""A worker that lived less than this is restarted only after this time, so that a broken set-up does not spin."""
 _CANNOT_START = (1, 2)
 """A worker's exit code when operator action is required (docs/operations.md, exit codes)."""
 _START_SECONDS = 60.0
-"""Longer than any start; what a worker ends with later may be no more than bad luck."""
+"""Longer than any start takes. A worker that exits later did start, so it is restarted."""
 
 
 def reserve_port(address: str) -> tuple[socket.socket, str]:
-    """Bind an address for sharing without listening on it.
+    """Bind an address that workers can share, without listening on it.
 
     Args:
         address: `host:port`; port 0 takes a free one.
 
     Returns:
-        The socket, which keeps the port, and the address with the port taken.
+        The socket, which reserves the port, and the address with the actual port.
 
     Raises:
-        OSError: Somebody else has the port.
+        OSError: The port is in use.
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     family, kind, _, _, where = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
-    # A port that somebody listens on without sharing refuses this; one that is shared by strangers would not.
+    # A shared bind alone would succeed on a port that another program shares, so try an unshared bind first.
     with socket.socket(family, kind) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(where)
@@ -54,7 +54,7 @@ def reserve_port(address: str) -> tuple[socket.socket, str]:
 
 
 class _Worker:
-    """One process; it ends by itself when its standard input closes, so also when we are killed."""
+    """One worker process. It ends when its standard input closes, and therefore also when this process is killed."""
 
     def __init__(self, number: int, arguments: list[str]) -> None:
         self.number = number
@@ -66,7 +66,7 @@ class _Worker:
         self.starts += 1
         self.started_at = time.monotonic()
         command = [sys.executable, "-m", "userstream_server", "--worker", str(self.number)]
-        # A process inherits what is blocked: a SIGHUP that comes before it listens then waits instead of killing it.
+        # The worker inherits the blocked signal: a SIGHUP that arrives before it is ready waits instead of killing it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             self.process = subprocess.Popen([*command, *self._arguments], stdin=subprocess.PIPE)  # noqa: S603
@@ -74,7 +74,7 @@ class _Worker:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     def cannot_start(self, code: int) -> bool:
-        """Say whether trying again is of no use: its very first start has failed for a reason that stays."""
+        """Return whether the first start failed for a reason that a restart cannot fix."""
         soon = time.monotonic() - self.started_at < _START_SECONDS
         return self.starts == 1 and soon and code in _CANNOT_START
 
@@ -83,16 +83,16 @@ def run_workers(count: int, *, listen: str, health_listen: str, drain_seconds: f
     """Run workers until SIGTERM or SIGINT; pass SIGHUP on to them.
 
     Args:
-        count: How many.
-        listen: The service's address.
-        health_listen: The address of the server for health alone; empty for none.
-        drain_seconds: How long each may take to stop.
+        count: Number of workers.
+        listen: Address of the service.
+        health_listen: Address of the health-only server; empty for none.
+        drain_seconds: How long each worker may take to stop.
 
     Returns:
-        The exit code: 0 when all of them stopped in good order, else 1; a worker's own when it cannot start.
+        The exit code: 0 if all workers stopped cleanly, a worker's own code if it cannot start, otherwise 1.
 
     Raises:
-        OSError: A port is taken.
+        OSError: A port is in use.
     """
     stop = threading.Event()
     with ExitStack() as stack:
@@ -120,7 +120,7 @@ def _on_signals(stop: Callable[[], None], workers: list[_Worker]) -> None:
 
 
 def _keep_running(workers: list[_Worker], stop: threading.Event) -> int:
-    """Restart workers that die, until told to stop; return the exit code of one that cannot start, else 0."""
+    """Restart workers that die until told to stop; return the exit code of a worker that cannot start, else 0."""
     while not stop.wait(0.1):
         for worker in workers:
             code = worker.process.poll()

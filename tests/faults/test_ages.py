@@ -25,7 +25,7 @@ def test_a_long_running_average(
         url = huge_url.replace(f"{host}:{port}", slow.target)
         with serving(url, tmp_path) as server, FaultProxy(server.port) as proxy:
             proxy.plans.extend(Plan(cut_after=after) for after in (400, 380, 390))
-            with faults.round("2 StreamAverageAge cut in its middle, gone on with"):
+            with faults.round("2 StreamAverageAge cut in its middle, resumed"):
                 assert expected == everything(
                     kind, proxy.target, "StreamAverageAge", resume=PATIENT
                 )

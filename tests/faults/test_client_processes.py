@@ -82,7 +82,7 @@ def test_a_client_freezes_and_wakes(large_url: str, tmp_path: Path, faults: Faul
                     # the connection, and with it the wait in which the thread is.
                     until(partial(has_logged, server, done), within_seconds=40)
                 assert not running(large_url)
-                with faults.round("10 client gets SIGCONT, and goes on to the whole"):
+                with faults.round("10 client gets SIGCONT, and completes"):
                     os.kill(client.pid, signal.SIGCONT)
                     out, _ = client.communicate(timeout=60)
                     count, said, resumed = map(int, out.split())

@@ -37,7 +37,7 @@ def test_each_call_goes_on_at_another_server(
     with FaultProxy(*servers) as proxy:
         proxy.plans.extend(Plan(cut_request_after=after) for after in REQUEST_CUTS)
         proxy.plans.extend(Plan(cut_after=after, reset=after % 20 == 0) for after in CUTS)
-        with faults.round(f"2 {call} cut, gone on with at another server"):
+        with faults.round(f"2 {call} cut, resumed at another server"):
             assert held(small_url, call) == everything(kind, proxy.target, call, resume=PATIENT)
         # The averages are one message, so a few cuts are all that can hit them.
         assert len(proxy.passed) > (4 if call == "StreamAverageAge" else 8)

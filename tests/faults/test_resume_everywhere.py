@@ -1,4 +1,4 @@
-"""Fault 1: a stream broken behind every single row, then resumed, by raw calls and by both clients."""
+"""Fault 1: a stream broken after every single row, then resumed, by raw calls and by both clients."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -61,7 +61,7 @@ def test_every_row(stub: Any, faults: FaultReport, name: str, step: int) -> None
     expected = [user.user_id for message in method(request) for user in message.users]
     assert len(expected) == ROWS
     for after in range(0, ROWS + 1, step):
-        with faults.round(f"1 {name} broken behind every row, resumed"):
+        with faults.round(f"1 {name} broken after every row, resumed"):
             user_ids, receipt = broken_and_resumed(method, request, after)
 
             assert expected == user_ids
@@ -82,7 +82,7 @@ def test_every_page(stub: Any, faults: FaultReport, step: int) -> None:
     request = pb.PaginateRequest(page_size=1)
     pages = list(stub.Paginate(request))
     for after in range(1, ROWS, step):
-        with faults.round("1 Paginate broken behind every page, resumed"):
+        with faults.round("1 Paginate broken after every page, resumed"):
             token = pages[after - 1].next_page_token
             rest = list(stub.Paginate(pb.PaginateRequest(page_size=1, page_token=token)))
 
@@ -104,7 +104,7 @@ def test_checkpoints(
     )
     expected = [u.user_id for u in read_users(kind, server.target, method=method, **options).users]
     for after in range(1, ROWS, step):
-        with faults.round("1 client left behind a row, begun again from its checkpoint"):
+        with faults.round("1 client abandoned after a row, restarted from its checkpoint"):
             first = read_users(kind, server.target, method=method, most=after, **options)
             rest = read_users(
                 kind, server.target, method=method, resume_token=first.checkpoint, **options

@@ -1,4 +1,4 @@
-"""The running average, broken behind every message and gone on with, over real databases."""
+"""The running average, broken after every message and resumed, over real databases."""
 
 from collections.abc import Iterator
 from itertools import islice, pairwise

@@ -18,7 +18,7 @@ from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
 from userstream_server.rows.types import UserRow
-from userstream_server.rpc.cancellation import Calls
+from userstream_server.rpc.cancellation import SessionInterrupter
 from userstream_server.rpc.service import UserService
 from userstream_testing.admin import open_url
 
@@ -74,7 +74,7 @@ class Counted(ThreadPoolExecutor):
 
 @pytest.fixture
 def readers() -> Iterator[ThreadPoolExecutor]:
-    """Yield two threads that read ahead."""
+    """Yield two threads that prefetch."""
     with ThreadPoolExecutor(2) as executor:
         yield executor
 
@@ -96,16 +96,14 @@ def test_the_same_users_come(
     limit: int | None,
     snapshot: bool,  # noqa: FBT001
 ) -> None:
-    """Reading ahead changes nothing in what comes, at every border of a chunk."""
+    """Prefetch changes nothing in what arrives, whatever the limit cuts off."""
     with database.session(snapshot=snapshot) as session:
         stream = Users(session, SIZES, readers).stream_users(Scan(limit=limit))
 
         assert users[:limit] == list(stream)
 
 
-def test_brisk_consumers_are_read_ahead_for(
-    database: Database, readers: ThreadPoolExecutor
-) -> None:
+def test_fast_consumers_get_prefetch(database: Database, readers: ThreadPoolExecutor) -> None:
     """Later chunks are read in another thread, while the consumer has the one before."""
     reader = Watched()
     with database.session() as session:
@@ -114,14 +112,12 @@ def test_brisk_consumers_are_read_ahead_for(
     assert reader.ahead > 100
 
 
-def test_nothing_is_read_ahead_for_a_beginner(
-    database: Database, readers: ThreadPoolExecutor
-) -> None:
+def test_nothing_is_prefetched_at_first(database: Database, readers: ThreadPoolExecutor) -> None:
     """A consumer that stalls in its first or second chunk costs one chunk."""
     reader = Watched()
     with database.session() as session:
         stream = Users(session, SIZES, readers).stream_users(Scan(), reader)
-        for _ in range(2):  # the first chunk is one pack of three, the second has twelve users
+        for _ in range(2):  # the first chunk is one batch of three, the second has twelve users
             next(stream)
 
         assert reader.users_read == 3 + 12
@@ -131,7 +127,7 @@ def test_nothing_is_read_ahead_for_a_beginner(
 def test_a_stalled_consumer_holds_no_connection(
     database: Database, readers: ThreadPoolExecutor
 ) -> None:
-    """The chunk read ahead gives its connection back although nobody asks for its rows."""
+    """A prefetched chunk returns its connection although nobody asks for its rows."""
     reader = Watched()
     with database.session() as session:
         stream = Users(session, SIZES, readers).stream_users(Scan(), reader)
@@ -144,7 +140,7 @@ def test_a_stalled_consumer_holds_no_connection(
 
 
 def test_closing_waits_for_the_reader(database: Database, readers: ThreadPoolExecutor) -> None:
-    """A stream closed while a chunk is read ahead ends when that chunk has, and its connection is back."""
+    """A stream closed during prefetch ends when the chunk was read and its connection returned."""
     reader = Watched()
     reader.waits = True
     with database.session() as session:
@@ -193,14 +189,14 @@ def test_interrupt_ends_a_reader(database: Database, readers: ThreadPoolExecutor
 @pytest.mark.parametrize(
     ("message_users", "is_ahead"), [(0, True), (1, False), (63, False), (64, True), (500, True)]
 )
-def test_small_messages_are_not_read_ahead_for(
+def test_small_messages_are_not_prefetched(
     database: Database, users: list[UserRow], message_users: int, *, is_ahead: bool
 ) -> None:
     """Where sending is most of the work, nobody reads beside it; the users are the same."""
-    calls, readers = Calls(), Counted(2)
-    service = UserService(database, calls, sizes=SIZES, readers=readers, message_bytes=4096)
+    interrupter, readers = SessionInterrupter(), Counted(2)
+    service = UserService(database, interrupter, sizes=SIZES, readers=readers, message_bytes=4096)
     request = pb.StreamUsersRequest(max_users_per_message=message_users)
-    with closing(calls), readers:
+    with closing(interrupter), readers:
         messages = list(service.StreamUsers(request, cast("grpc.ServicerContext", Caller())))
     received = [u.user_id for m in messages for u in pb.StreamUsersResponse.FromString(m).users]
 

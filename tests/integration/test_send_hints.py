@@ -11,8 +11,8 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # missing in the 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server import grpc_internals
-from userstream_server.call_stats import begin_call_stats
 from userstream_server.databases.open import open_database
+from userstream_server.grpc_internals import BufferableMessage
 from userstream_server.rows.types import UserRow
 from userstream_server.rpc.server import build_server
 from userstream_server.seeding.seed import seed_users
@@ -21,6 +21,7 @@ from userstream_testing.calls import stub_for
 
 HINT = 1
 """GRPC_WRITE_BUFFER_HINT."""
+REPLACED = (grpc_internals._SERIALIZE, grpc_internals._SEND_FLAGS)
 
 
 @pytest.fixture
@@ -51,14 +52,14 @@ def flags(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_message_that_others_follow_may_wait_for_them(target: str, flags: list[int]) -> None:
-    """The last one of each run, and so of the stream, goes without the hint; the first is alone."""
+    """The last of those sent together goes without the hint; the first of the stream is alone, and so is its last."""
     with stub_for(target) as stub:
         request = pb.StreamUsersRequest(max_users_per_message=1, limit=10)
         messages = list(stub.StreamUsers(request))
 
     assert [1] * 10 == [len(message.users) for message in messages]
-    runs = [[0], [0], [HINT] * 8 + [0]]
-    assert [flag for run in runs for flag in run] == flags
+    together = [[0], [0], [HINT] * 7 + [0], [0]]
+    assert [flag for part in together for flag in part] == flags
 
 
 def test_large_messages_and_other_calls_never_wait(
@@ -67,7 +68,7 @@ def test_large_messages_and_other_calls_never_wait(
     """Packed streams, pages, figures and health are sent at once, whatever was sent before them."""
     with stub_for(target) as stub, grpc.insecure_channel(target) as channel:
         small = stub.StreamUsers(pb.StreamUsersRequest(max_users_per_message=1))
-        for _ in range(40):  # in the middle of a run
+        for _ in range(40):  # in the middle of messages sent together
             next(small)
         small.cancel()
         flags_before = len(flags)
@@ -84,26 +85,48 @@ def test_large_messages_and_other_calls_never_wait(
     assert flags[-1] == 0
 
 
-def test_hints_are_passed_on_once() -> None:
-    """However many servers are built, gRPC's own flags come through, with the hint if more messages follow."""
-    grpc_internals.pass_on_hints()
-    grpc_internals.pass_on_hints()
-    of = getattr(_server, grpc_internals._SEND_FLAGS)
+def state_after(response: bytes) -> Any:
+    """Return a call's state after a message was serialized."""
     state = _server._RPCState()  # type: ignore[no-untyped-call]
-    account = begin_call_stats("StreamUsers")
+    sent = getattr(_server, grpc_internals._SERIALIZE)(None, state, response, bytes)
+    assert type(sent) is bytes
+    assert response == sent
+    return state
 
-    assert of(state) == 0
-    account.more_follow = True
-    assert of(state) == HINT
+
+def test_hints_are_passed_on_once() -> None:
+    """However many servers are built, gRPC's own flags come through, with the hint if the message asks for it."""
+    grpc_internals.pass_on_hints()
+    replaced = [getattr(_server, name) for name in REPLACED]
+    grpc_internals.pass_on_hints()
+    assert replaced == [getattr(_server, name) for name in REPLACED]
+    flags_of = getattr(_server, grpc_internals._SEND_FLAGS)
+
+    assert flags_of(_server._RPCState()) == 0  # type: ignore[no-untyped-call]
+    assert flags_of(state_after(b"one")) == 0
+    state = state_after(BufferableMessage(b"one"))
+    assert flags_of(state) == HINT
     state.disable_next_compression = True
-    assert of(state) == HINT | 2
-    begin_call_stats("Paginate")
-    assert of(state) == 2
+    assert flags_of(state) == HINT | 2
 
 
-def test_another_grpc_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without that function nothing is replaced, and messages are sent as ever."""
-    monkeypatch.delattr(_server, grpc_internals._SEND_FLAGS)
+@pytest.mark.parametrize("missing", REPLACED)
+def test_another_grpc_is_left_alone(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """Without one of the two functions none is replaced, and messages are sent one by one."""
+    for name in REPLACED:
+        monkeypatch.setattr(_server, name, len)
+    monkeypatch.delattr(_server, missing)
     grpc_internals.pass_on_hints()
 
-    assert not hasattr(_server, grpc_internals._SEND_FLAGS)
+    assert not hasattr(_server, missing)
+    assert all(getattr(_server, name, len) is len for name in REPLACED)
+
+
+def test_messages_arrive_without_hints(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gRPC without those functions sends the same messages."""
+    for name in REPLACED:
+        monkeypatch.setattr(_server, name, getattr(_server, name).replaced)
+    with stub_for(target) as stub:
+        messages = list(stub.StreamUsers(pb.StreamUsersRequest(max_users_per_message=1, limit=10)))
+
+    assert [1] * 10 == [len(message.users) for message in messages]

@@ -1,16 +1,14 @@
 """Messages grow, the last one is known, and count and CRC are exact."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 from typing import cast
-from weakref import WeakSet
 from zlib import crc32
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.call_stats import begin_call_stats
+from userstream_server.grpc_internals import BufferableMessage
 from userstream_server.rows import encoding
 from userstream_server.rows.batches import (
     EncodeUsers,
@@ -24,7 +22,7 @@ from userstream_server.rows.sql import Query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers, RawRow
 from userstream_server.rpc import validation
-from userstream_server.rpc.messages import StreamMessages, mark_last, runs_of
+from userstream_server.rpc.messages import StreamMessages
 from userstream_server.rpc.progress import ScanProgress
 
 KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
@@ -50,8 +48,26 @@ def batches(size: SizePolicy, rows: list[RawRow], crc: int = 0) -> Iterator[User
     yield from EncodeUsers(size, crc).read(cast("Session", Listed(rows)), Query(""))
 
 
-def runs(size: SizePolicy) -> Iterator[list[UserBatch[bytes]]]:
-    return runs_of(batches(size, ROWS))
+def sent_together(size: SizePolicy, rows: list[RawRow] = ROWS) -> list[list[int]]:
+    """Return the numbers of users of messages that are sent together."""
+    return flushed(batches(size, rows))
+
+
+def flushed(ready: Iterable[UserBatch[bytes]]) -> list[list[int]]:
+    made = stream_messages(pb.StreamUsersRequest())
+    parts = [list(made.add(batch)) for batch in ready]
+    parts.append(list(made.finish()))
+    return [[len(decoded(m).users) for m in part] for part in parts if part]
+
+
+def stream_messages(request: pb.StreamUsersRequest) -> StreamMessages:
+    plan = validation.check_stream_users(request)
+    progress = ScanProgress(lambda: None, plan.scan, plan.position)
+    return StreamMessages(plan, pb.StreamUsersResponse, Table(), progress)
+
+
+def decoded(message: bytes) -> pb.StreamUsersResponse:
+    return pb.StreamUsersResponse.FromString(message)
 
 
 def test_the_first_message_holds_one_user_and_later_ones_more() -> None:
@@ -67,11 +83,11 @@ def test_the_first_message_holds_one_user_and_later_ones_more() -> None:
 @pytest.mark.parametrize("most", [1, 7])
 def test_users_per_message_are_bounded(most: int) -> None:
     """max_users bounds every message."""
-    made = list(runs(GrowingSize(message_bytes=65_536, max_users=most)))
+    made = sent_together(GrowingSize(message_bytes=65_536, max_users=most))
 
-    assert {most} == {batch.user_count for run in made[4:-1] for batch in run}
-    # A run ends with the message that reaches 64 users; the first one has the messages that still grow.
-    assert max(len(run) for run in made) == {1: 64, 7: 11}[most]
+    assert {most} == {users for together in made[4:-1] for users in together}
+    # They leave with the message that reaches 64 users; the first ones still grow.
+    assert max(len(together) for together in made) == {1: 64, 7: 11}[most]
 
 
 @pytest.mark.parametrize("users", [1, 3, 1500])
@@ -84,19 +100,19 @@ def test_exact_sizes(users: int) -> None:
     ]
 
 
-def test_runs_begin_with_one_batch() -> None:
+def test_small_messages_are_sent_together() -> None:
     """The first message waits for no other; later small ones leave 64 users at a time."""
-    assert [1, 64, 64] == [len(run) for run in runs(ExactSize(1))][:3]
-    assert [1, 7, 7] == [len(run) for run in runs(ExactSize(10))][:3]
-    assert [1, 1, 1] == [len(run) for run in runs(ExactSize(100))][:3]
+    assert [1, 64, 64] == [len(together) for together in sent_together(ExactSize(1))][:3]
+    assert [1, 7, 7] == [len(together) for together in sent_together(ExactSize(10))][:3]
+    assert [1, 1, 1] == [len(together) for together in sent_together(ExactSize(100))][:3]
 
 
-def test_no_run_waits_for_a_query() -> None:
-    """A run ends with its chunk, whatever its size."""
+def test_messages_that_are_made_wait_for_no_query() -> None:
+    """They leave before the chunk ends; only its last batch waits, as it may be the stream's last."""
     ready = list(batches(ExactSize(1), ROWS[:10]))
     ready[4] = ready[4]._replace(ends_chunk=True)
 
-    assert [1, 4, 5] == [len(run) for run in runs_of(ready)]
+    assert [1, 3, 6] == [len(together) for together in flushed(ready)]
 
 
 def test_the_crc_runs_on() -> None:
@@ -109,47 +125,23 @@ def test_the_crc_runs_on() -> None:
         assert crc32("".join(KEYS[:done]).encode()) == batch.user_id_crc32
 
 
-@given(st.lists(st.integers()))
-def test_mark_last(items: list[int]) -> None:
-    """Exactly the last item is marked."""
-    marked = list(mark_last(items))
-
-    assert items == [item for item, _ in marked]
-    assert [False] * (len(items) - 1) + [True] * bool(items) == [last for _, last in marked]
-
-
-class Held:
-    """Something whose end can be seen."""
-
-
-def test_only_the_item_ahead_is_kept() -> None:
-    """Whoever stalls on an item keeps that one and the next, none that went before."""
-    held = WeakSet[Held]()
-
-    def items() -> Iterator[Held]:
-        for _ in range(5):
-            held.add(item := Held())
-            yield item
-            del item
-
-    kept = []
-    for item, _ in mark_last(items()):
-        del item
-        kept.append(len(held))
-
-    assert [1, 1, 1, 1, 0] == kept
-
-
-def no_progress(plan: validation.StreamPlan) -> ScanProgress:
-    return ScanProgress(lambda: None, plan.scan, plan.position)
+def test_a_stalled_consumer_holds_what_was_not_sent() -> None:
+    """Whoever stalls at a message holds that one and the next batch, none that went before."""
+    made = stream_messages(pb.StreamUsersRequest())
+    for batch in batches(ExactSize(100), ROWS[:500]):
+        sending = made.add(batch)
+        for _ in sending:
+            assert batch is made._newest
+            assert [] == made._made
 
 
 def messages(request: pb.StreamUsersRequest, rows: list[RawRow]) -> list[pb.StreamUsersResponse]:
     plan = validation.check_stream_users(request)
-    made = StreamMessages(plan, pb.StreamUsersResponse, Table(), no_progress(plan))
+    made = stream_messages(request)
     size = GrowingSize(message_bytes=16_384, max_users=plan.message_users)
     users = batches(size, rows, plan.position.user_id_crc32)
-    return [pb.StreamUsersResponse.FromString(m) for m in made.serialized(users)]
+    sent = [message for batch in users for message in made.add(batch)]
+    return [decoded(message) for message in (*sent, *made.finish())]
 
 
 def test_the_receipt_adds_up() -> None:
@@ -198,15 +190,18 @@ def test_an_empty_stream_has_a_receipt() -> None:
     )
 
 
-def test_a_stream_left_in_the_middle_leaves_no_hint() -> None:
-    """What is sent next in the same thread waits for nothing."""
+def test_a_message_says_itself_whether_others_follow() -> None:
+    """Those that others follow may be buffered by gRPC; only what is sent counts for the call."""
     stats = begin_call_stats("StreamUsers")
-    plan = validation.check_stream_users(pb.StreamUsersRequest(max_users_per_message=1))
-    made = StreamMessages(plan, pb.StreamUsersResponse, Table(), no_progress(plan))
-    stream = made.serialized(batches(GrowingSize(message_bytes=4096, max_users=1), ROWS))
-    for _ in range(2):  # the second run has two messages
-        next(stream)
-    assert stats.more_follow
-    stream.close()
+    made = stream_messages(pb.StreamUsersRequest())
+    first, *more = batches(ExactSize(1), ROWS[:5])
+    alone = [message for batch in (first, more[0]) for message in made.add(batch)]
+    assert [bytes] == [type(message) for message in alone]
+    for batch in more[1:]:
+        assert not [*made.add(batch)]
+    together = iter(made.finish())
 
-    assert not stats.more_follow
+    assert type(next(together)) is BufferableMessage
+    assert stats.rows == 2
+    assert [BufferableMessage, BufferableMessage, bytes] == [type(message) for message in together]
+    assert stats.rows == 5

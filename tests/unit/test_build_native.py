@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow  # compiles and builds packages
 
 COMPILER = shutil.which(os.environ.get("CC", "cc"))
 SOURCE = ROOT / "server/userstream_server/databases/mysql/native_rows.c"
+USERS_SOURCE = ROOT / "client/userstream_client/native_users.c"
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no compiler here")
 
 
@@ -48,10 +49,10 @@ def wheel(folder: Path, **environment: str) -> Path:
 def test_a_wheel_holds_the_library(tmp_path: Path) -> None:
     """It is then for this system, and for any Python."""
     built = wheel(tmp_path)
+    names = zipfile.ZipFile(built).namelist()
 
-    assert (
-        "userstream_server/databases/mysql/libnative_rows.so" in zipfile.ZipFile(built).namelist()
-    )
+    assert "userstream_server/databases/mysql/libnative_rows.so" in names
+    assert "userstream_client/libnative_users.so" in names
     assert "-py3-none-" in built.name
     assert not built.name.endswith("-any.whl")
 
@@ -90,12 +91,43 @@ def test_a_library_of_another_version_is_not_used(builder: ModuleType, tmp_path:
 
 
 @needs_compiler
-def test_under_sanitizers(builder: ModuleType, tmp_path: Path) -> None:
-    """The encoder's tests pass in a library that watches each access to memory and each undefined operation."""
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other linkers")
+def test_the_library_is_hardened(builder: ModuleType, tmp_path: Path) -> None:
+    """Its functions check their stack, and all addresses are resolved when it is loaded, then read-only."""
+    if not shutil.which("readelf"):
+        pytest.skip("readelf (binutils) is not installed here")
+    library = tmp_path / "hardened.so"
+
+    assert not builder.compile_library(SOURCE, library)
+    shown = subprocess.check_output(["readelf", "-Wdls", "--dyn-syms", str(library)], text=True)
+    assert "BIND_NOW" in shown
+    assert "GNU_RELRO" in shown
+    assert "__stack_chk_fail" in shown
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("source", "variable", "tests"),
+    [
+        (SOURCE, "NATIVE_ROWS_LIBRARY", "tests/unit/test_native_rows.py"),
+        (USERS_SOURCE, "NATIVE_USERS_LIBRARY", "tests/unit/test_native_users.py"),
+    ],
+    ids=["rows", "users"],
+)
+def test_under_sanitizers(
+    builder: ModuleType, tmp_path: Path, source: Path, variable: str, tests: str
+) -> None:
+    """The tests of a C file pass in a library that watches each access to memory and each undefined operation."""
     assert COMPILER is not None
     library = tmp_path / "watched.so"
-    options = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    if problem := builder.compile_library(SOURCE, library, *options):
+    # Fortified functions would hide what the sanitizers look for.
+    options = (
+        "-g",
+        "-U_FORTIFY_SOURCE",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+    )
+    if problem := builder.compile_library(source, library, *options):
         pytest.skip(f"this compiler has no sanitizers: {problem}")
     runtime = subprocess.check_output([COMPILER, "-print-file-name=libasan.so"], text=True).strip()
     environment = {
@@ -103,11 +135,10 @@ def test_under_sanitizers(builder: ModuleType, tmp_path: Path) -> None:
         "LD_PRELOAD": runtime,
         "ASAN_OPTIONS": "detect_leaks=0",  # Python's own, at its end
         "PYTHONMALLOC": "malloc",
-        "NATIVE_ROWS_LIBRARY": str(library),
+        variable: str(library),
     }
-    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_native_rows.py"]
     done = subprocess.run(
-        [sys.executable, *tests],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Exports: whole or not there, verified, and gone on with after a break."""
+"""Exports: whole or not there, verified, and resumed after a break."""
 
 import csv
 import json

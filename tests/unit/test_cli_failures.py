@@ -114,13 +114,14 @@ def test_time_limit_exits_1(tmp_path: Path) -> None:
 
 
 def test_damaged_data_exits_1(tmp_path: Path) -> None:
-    """A receipt that differs is never passed over."""
+    """A receipt that differs is never passed over, nor evaded by a bare token, which skips the CRC-32."""
     messages = messages_of(USERS)
     messages[-1].receipt.user_count = 99
     with ScriptedServer(messages) as server:
         ran = run("stream", "--target", server.target, cwd=tmp_path)
 
     assert (1, True) == (ran.code, "but the receipt says 99" in ran.err)
+    assert "--resume-token" not in ran.err
 
 
 def test_a_bad_setting_exits_2(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from userstream_testing.scripted_server import (
     Fail,
     ScriptedServer,
     made_users,
-    messages_of,
+    scan_script,
 )
 
 AWAY = Fail(grpc.StatusCode.UNAVAILABLE, "away", reason="DATABASE_AWAY")
@@ -156,7 +156,7 @@ def test_partitions() -> None:
 def test_requests_hold_every_option() -> None:
     """Each argument of a stream reaches its field, and an unset one stays unset."""
     with (
-        ScriptedServer(messages_of([]), messages_of([], response=pb.BatchUsersResponse)) as server,
+        ScriptedServer(scan_script([]), scan_script([])) as server,
         UserStreamClient(server.target) as client,
     ):
         where = UserFilter(age_up_to=0, name_prefix="A", email_domain="example.com")
@@ -183,6 +183,16 @@ def test_requests_hold_every_option() -> None:
         server.calls[1].request.batch_size,
         server.calls[1].request.HasField("filter"),
     )
+
+
+def test_consistency_may_be_its_word() -> None:
+    """A caller without a type checker gets what the word says; another word is refused at once."""
+    with ScriptedServer(scan_script([])) as server, UserStreamClient(server.target) as client:
+        list(client.stream_users(consistency="snapshot"))  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="'frozen' is not a valid Consistency"):
+            client.stream_users(consistency="frozen")  # type: ignore[arg-type]
+
+    assert pb.CONSISTENCY_SNAPSHOT == server.calls[0].request.consistency
 
 
 def test_health() -> None:

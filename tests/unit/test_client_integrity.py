@@ -4,7 +4,9 @@ from typing import Any
 
 import grpc
 import pytest
+from userstream.v1 import user_service_pb2 as pb
 from userstream_client import (
+    Consistency,
     DataIntegrityError,
     IncompleteStreamError,
     OutOfOrderError,
@@ -22,6 +24,9 @@ from userstream_testing.scripted_server import (
 AWAY = Fail(grpc.StatusCode.UNAVAILABLE, "away", reason="DATABASE_AWAY")
 USERS = made_users(7)
 IDS = [user.user_id for user in USERS]
+
+RESPONSES = {"stream_users": pb.StreamUsersResponse, "batch_users": pb.BatchUsersResponse}
+LIVE, SNAPSHOT = Consistency.LIVE, Consistency.SNAPSHOT
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 
@@ -75,6 +80,80 @@ def test_receipt_that_differs(kind: str, field: str) -> None:
 
     assert isinstance(seen.error, ReceiptMismatchError)
     assert seen.receipt is None
+
+
+@pytest.mark.parametrize("method", RESPONSES)
+@pytest.mark.parametrize(
+    ("requested", "sent", "words"),
+    [
+        (SNAPSHOT, pb.CONSISTENCY_LIVE, ["requested snapshot", "says live"]),
+        (SNAPSHOT, pb.CONSISTENCY_UNSPECIFIED, ["requested snapshot", "says live"]),
+        (LIVE, pb.CONSISTENCY_SNAPSHOT, ["requested live", "says snapshot"]),
+        (LIVE, 3, ["consistency 3", "upgrade"]),
+    ],
+)
+def test_receipt_of_another_consistency(
+    kind: str, method: str, requested: Consistency, sent: Any, words: list[str]
+) -> None:
+    """A receipt must name the consistency that was requested; the error names both."""
+    messages = messages_of(USERS, response=RESPONSES[method], consistency=sent)
+    with ScriptedServer(messages) as server:
+        seen = read_users(kind, server.target, method=method, consistency=requested)
+
+    assert isinstance(seen.error, ReceiptMismatchError)
+    assert [] == [word for word in words if word not in seen.error.message]
+    assert (None, 1) == (seen.receipt, len(server.calls))
+
+
+@pytest.mark.parametrize("sent", [pb.CONSISTENCY_LIVE, pb.CONSISTENCY_UNSPECIFIED])
+def test_receipt_without_a_consistency_means_live(kind: str, sent: Any) -> None:
+    """UNSPECIFIED means LIVE in a receipt as it does in a request."""
+    with ScriptedServer(messages_of(USERS, consistency=sent)) as server:
+        seen = read_users(kind, server.target)
+
+    assert seen.receipt
+    assert (None, LIVE) == (seen.error, seen.receipt.consistency)
+
+
+@pytest.mark.parametrize("method", RESPONSES)
+def test_receipt_that_hides_a_resume(kind: str, method: str) -> None:
+    """A scan that was resumed must not look like one read view; the error names both figures."""
+    rest = messages_of(USERS, after=4, resumed_count=0, response=RESPONSES[method])
+    with ScriptedServer(scan_script(USERS, AWAY, messages=2), rest) as server:
+        seen = read_users(kind, server.target, method=method)
+
+    assert isinstance(seen.error, ReceiptMismatchError)
+    assert "resumed at least 1 times, but the receipt says 0" in seen.error.message
+
+
+def test_receipt_that_knows_of_more_resumes(kind: str) -> None:
+    """A bare token may come from a scan that was resumed before: only the server knows how often."""
+    with ScriptedServer(messages_of(USERS, after=4, resumed_count=7)) as server:
+        seen = read_users(kind, server.target, resume_token="after:4:6")
+
+    assert seen.receipt
+    assert (None, 7) == (seen.error, seen.receipt.resumed_count)
+
+
+def test_attempts_that_brought_nothing_are_no_resumes(kind: str) -> None:
+    """Tokens count resumes, so an attempt without a message leaves no trace in the receipt."""
+    nothing: list[Any] = [AWAY]
+    broken, whole = scan_script(USERS, AWAY, messages=2), scan_script(USERS)
+    with ScriptedServer(nothing, nothing, broken, nothing, whole) as server:
+        seen = read_users(kind, server.target)
+
+    assert seen.receipt
+    assert (None, 1) == (seen.error, seen.receipt.resumed_count)
+
+
+def test_own_receipt_counts_resumes_as_the_server_does(kind: str) -> None:
+    """Where the limit was reached and the receipt lost, the client writes the receipt itself."""
+    script = [*messages_of(USERS, receipt=False), AWAY]
+    with ScriptedServer([AWAY], script) as server:
+        seen = read_users(kind, server.target, limit=7)
+
+    assert seen.receipt
+    assert (None, 0) == (seen.error, seen.receipt.resumed_count)
 
 
 def test_a_lost_message_is_noticed(kind: str) -> None:

@@ -14,10 +14,10 @@ from userstream_client import (
     UnavailableError,
     UserStreamError,
 )
-from userstream_client._retry import Attempts, is_transient
-from userstream_client._scans import UserScan, quiet_error, stream_users_scan
+from userstream_client._retry import Attempts, attempt_timeout_error, is_transient
+from userstream_client._scans import UserScan
 from userstream_client.models import Consistency
-from userstream_testing.scripted_server import made_users, messages_of
+from userstream_testing.scripted_server import begin_of, made_users, messages_of
 
 GONE = UnavailableError("gone", code=grpc.StatusCode.UNAVAILABLE)
 
@@ -33,14 +33,9 @@ class Clock:
 
 
 def scan(limit: int = 0, resume_token: str | Checkpoint = "") -> UserScan:
-    return stream_users_scan(
-        None,
-        limit=limit,
-        partition="",
-        consistency=Consistency.LIVE,
-        max_users_per_message=0,
-        resume_token=resume_token,
-    )
+    request = pb.StreamUsersRequest(limit=limit)
+    start = Checkpoint(resume_token) if isinstance(resume_token, str) else resume_token
+    return UserScan("StreamUsers", request, start, Consistency.LIVE)
 
 
 def test_waits_grow_up_to_their_limit() -> None:
@@ -123,16 +118,16 @@ def test_a_quiet_target_is_not_met() -> None:
     attempts = Attempts(ResumePolicy(attempts=9, first_attempts=1), None)
 
     with pytest.raises(DeadlineExceededError):
-        attempts.wait_after(quiet_error(1))
+        attempts.wait_after(attempt_timeout_error(1))
 
 
 def test_calls_share_what_they_know_of_the_target() -> None:
     """What one call of a client met, the next one need not find out again."""
-    met = threading.Event()
+    answered = threading.Event()
     policy = ResumePolicy(attempts=9, first_attempts=1)
-    Attempts(policy, None, met=met).progressed()
+    Attempts(policy, None, answered=answered).progressed()
 
-    assert Attempts(policy, None, met=met).wait_after(GONE) >= 0
+    assert Attempts(policy, None, answered=answered).wait_after(GONE) >= 0
 
 
 def test_no_wait_beyond_the_whole_calls_limit() -> None:
@@ -194,7 +189,7 @@ def test_what_is_tried_again(code: str, reason: str, message: str, *, transient:
 
 def test_a_quiet_attempt_is_tried_again() -> None:
     """The client's own verdict counts as a broken connection."""
-    assert is_transient(quiet_error(1))
+    assert is_transient(attempt_timeout_error(1))
 
 
 def test_an_error_of_no_status_is_final() -> None:
@@ -220,10 +215,12 @@ def test_breaks_anywhere_change_nothing(
     for sent in [*breaks, 10**6]:
         if reading.done:
             break
-        after = int(reading.next_request().resume_token.partition(":")[2] or 0)
-        for message in messages_of(wanted, per_message=per_message, after=after)[:sent]:
-            got += [user.user_id for user in reading.take(message)]
-    reading.settle()
+        after, resumed = begin_of(reading.next_request().resume_token)
+        for message in messages_of(
+            wanted, per_message=per_message, after=after, resumed_count=resumed
+        )[:sent]:
+            got += [user.user_id for user in reading.receive(message.SerializeToString())]
+    reading.finish()
 
     assert [user.user_id for user in wanted] == got
     assert reading.verifier.receipt is not None
@@ -238,12 +235,14 @@ def test_a_checkpoint_verifies_across_processes(
     everyone = made_users(user_count)
     first = scan()
     for message in messages_of(everyone, per_message=per_message, receipt=False)[:stop]:
-        first.take(message)
+        first.receive(message.SerializeToString())
     second = scan(resume_token=first.verifier.checkpoint)
-    after = second.verifier.checkpoint.user_count or 0
+    after, resumed = begin_of(second.next_request().resume_token)
 
-    for message in messages_of(everyone, per_message=per_message, after=after):
-        second.take(message)
+    for message in messages_of(
+        everyone, per_message=per_message, after=after, resumed_count=resumed
+    ):
+        second.receive(message.SerializeToString())
     second.end()
 
     assert user_count == second.verifier.checkpoint.user_count
@@ -255,16 +254,16 @@ def test_a_bare_token_still_checks_the_count() -> None:
     reading = scan(resume_token="after:4")
 
     (last,) = messages_of(everyone, after=4)
-    reading.take(last)
+    reading.receive(last.SerializeToString())
 
-    assert Checkpoint("after:6", 6, None, everyone[-1].user_id) == reading.verifier.checkpoint
+    assert Checkpoint("after:6:1", 6, None, everyone[-1].user_id) == reading.verifier.checkpoint
 
 
 def test_requests_differ_in_their_token_only() -> None:
     """A resumed scan is the same request, as its token is bound to it."""
     reading = scan(limit=6)
     first = pb.StreamUsersRequest.FromString(reading.next_request().SerializeToString())
-    reading.take(messages_of(made_users(6))[0])
+    reading.receive(messages_of(made_users(6))[0].SerializeToString())
     second = pb.StreamUsersRequest.FromString(reading.next_request().SerializeToString())
 
     assert ("", "after:2") == (first.resume_token, second.resume_token)

@@ -177,3 +177,20 @@ def test_a_client_refuses_at_once() -> None:
     """The constructor raises; nothing was connected."""
     with pytest.raises(SettingsError):
         UserStreamClient(token="two words")
+
+
+@pytest.mark.parametrize("name", ["timeout_seconds", "attempt_timeout_seconds"])
+@pytest.mark.parametrize("seconds", [0, -1.5, float("nan"), float("inf")])
+def test_time_limits_that_are_none(name: str, seconds: float) -> None:
+    """A limit as an argument is refused by name like one of the settings; None is no limit."""
+    with pytest.raises(SettingsError) as raised:
+        UserStreamClient(**{name: seconds})  # type: ignore[arg-type]
+
+    assert f"{name}: takes more than 0 seconds (got {seconds})" == str(raised.value)
+
+
+@pytest.mark.parametrize("half", ["client_cert", "client_key"])
+def test_half_a_key_pair_as_an_argument(half: str) -> None:
+    """Both halves are needed; gRPC would leave the certificate out in silence."""
+    with pytest.raises(SettingsError, match="client_cert and client_key go together"):
+        UserStreamClient(tls=TlsOptions(**{half: Path("half.pem")}))  # type: ignore[arg-type]

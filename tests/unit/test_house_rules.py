@@ -32,7 +32,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.-])/(root|work|home/\w+|Users/\w+)(/|\b)")
 
 def files() -> Iterator[Path]:
     """Yield every text file that may be committed."""
-    yield from (path for path in ROOT.iterdir() if path.is_file())
+    yield from (path for path in ROOT.iterdir() if path.is_file() and path.name != ".git")
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and not NOT_OURS & set(path.relative_to(ROOT).parts):

@@ -25,6 +25,7 @@ ALLOWED = {
     "errors": set(),
     "call_stats": set(),
     "version": set(),
+    "server_packages": set(),
     "logs": set(),
     "signals": set(),
     "grpc_internals": set(),

@@ -45,7 +45,9 @@ def test_every_line_of_the_log_is_explained() -> None:
     """docs/observability.md names each event that the server logs, and none that it does not."""
     logged = set(re.findall(r'_log\.\w+\(\s*"([a-z_]+)"', SERVER))
     logged |= set(re.findall(r'"([a-z_]+_cancelled)"', SERVER))
-    logs = OBSERVABILITY[OBSERVABILITY.index("Other lines") : OBSERVABILITY.index("## Dashboard")]
+    logs = OBSERVABILITY[
+        OBSERVABILITY.index("Other log lines") : OBSERVABILITY.index("## Dashboard")
+    ]
     told = set(
         re.findall(r"`([a-z_]+)`", " ".join(re.findall(r"^\| (`.*?) \|", logs, re.MULTILINE)))
     )

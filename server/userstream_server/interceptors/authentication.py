@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import grpc
-
 from userstream_server.auth.bearer_tokens import AuthTokens, digest_of
 from userstream_server.errors import UnauthenticatedError
-from userstream_server.interceptors.base import SurroundingInterceptor
+from userstream_server.interceptors.base import Call, CallInterceptor
 from userstream_server.interceptors.caller import as_caller
 
-__all__ = ["AuthInterceptor"]
+__all__ = ["AuthenticationInterceptor"]
 
 
-class AuthInterceptor(SurroundingInterceptor):
+class AuthenticationInterceptor(CallInterceptor):
     """Refuses calls without one of the tokens in `authorization: Bearer …`.
 
     Args:
@@ -24,9 +22,13 @@ class AuthInterceptor(SurroundingInterceptor):
         self._tokens = tokens
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
-        """See the base class."""
-        value = dict(context.invocation_metadata()).get("authorization", "")
+    def around(self, call: Call) -> Iterator[None]:
+        """Check the call's token; the caller is then known by it.
+
+        Raises:
+            UnauthenticatedError: There is no token, or it is not one of the server's.
+        """
+        value = dict(call.context.invocation_metadata()).get("authorization", "")
         kind, _, token = str(value).partition(" ")
         if kind.lower() != "bearer" or not self._tokens.accepts(token.strip()):
             raise UnauthenticatedError(

@@ -14,7 +14,7 @@ _known: ContextVar[str | None] = ContextVar("caller", default=None)
 
 @contextmanager
 def as_caller(key: str) -> Iterator[None]:
-    """Note who the call is from, once that is proved. The nearer to the handler, the less it counts.
+    """Note for the block who the call is from. What an outer block has noted stays.
 
     Args:
         key: Equal for all calls of one caller. It is compared and never shown.
@@ -27,5 +27,5 @@ def as_caller(key: str) -> Iterator[None]:
 
 
 def caller_of(context: grpc.ServicerContext) -> str:
-    """Return the caller's key: what was proved, else its address without the port."""
+    """Return the caller's key: what was noted, else its address without the port."""
     return _known.get() or context.peer().rpartition(":")[0]

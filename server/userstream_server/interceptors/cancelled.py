@@ -1,21 +1,21 @@
-"""Calls that are over before they begin: the caller has reset them meanwhile."""
+"""Drops calls that the caller had cancelled before they began."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
 
-from userstream_server.interceptors.base import SurroundingInterceptor
+from userstream_server.interceptors.base import Call, CallInterceptor
 
-__all__ = ["EndedInterceptor"]
+__all__ = ["CancelledInterceptor"]
 
 
-class EndedInterceptor(SurroundingInterceptor):
-    """Drops them at once, without a log line: a flood of resets must cost us less than whoever sends it."""
+class CancelledInterceptor(CallInterceptor):
+    """Ends such calls at once and without a log line: a flood of resets must cost us less than whoever sends it."""
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
-        """See the base class."""
-        if not context.is_active():
-            context.abort(grpc.StatusCode.CANCELLED, "The call was cancelled.")
+    def around(self, call: Call) -> Iterator[None]:
+        """End the call if it was cancelled while it waited for a thread."""
+        if not call.context.is_active():
+            call.context.abort(grpc.StatusCode.CANCELLED, "The call was cancelled.")
         yield

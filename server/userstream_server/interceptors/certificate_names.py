@@ -1,4 +1,4 @@
-"""Mutual TLS: which of the clients that an authority vouches for may call."""
+"""Mutual TLS: which clients may call, of those whose certificate a trusted authority signed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ import structlog
 
 from userstream_server.auth.certificate_names import ClientNames
 from userstream_server.errors import AccessDeniedError
-from userstream_server.interceptors.base import SurroundingInterceptor
+from userstream_server.interceptors.base import Call, CallInterceptor
 from userstream_server.interceptors.caller import as_caller
 
-__all__ = ["ClientNameInterceptor"]
+__all__ = ["CertificateNameInterceptor"]
 
 
-class ClientNameInterceptor(SurroundingInterceptor):
+class CertificateNameInterceptor(CallInterceptor):
     """Refuses clients whose certificate has none of the allowed names.
 
     Args:
@@ -26,11 +26,15 @@ class ClientNameInterceptor(SurroundingInterceptor):
         self._names = names
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
-        """See the base class."""
-        known = _names(context)
+    def around(self, call: Call) -> Iterator[None]:
+        """Check the certificate's names; the caller is then known by the one that was allowed.
+
+        Raises:
+            AccessDeniedError: None of them is allowed to call this service.
+        """
+        known = _names(call.context)
         names = self._names()
-        allowed = names.allowed(method.split("/")[1], known)
+        allowed = names.allowed(call.method.split("/")[1], known)
         if names.entries and allowed is None:
             raise AccessDeniedError(
                 "CLIENT_NAME_REFUSED",

@@ -1,25 +1,23 @@
-"""How many calls may run and wait at once, altogether and of one caller."""
+"""How many calls may run and wait at once, in all and per caller."""
 
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import grpc
-
 from userstream_server.errors import OverloadedError
-from userstream_server.interceptors.base import REFLECTION, SurroundingInterceptor
+from userstream_server.interceptors.base import REFLECTION, Call, CallInterceptor
 from userstream_server.interceptors.caller import caller_of
 
-__all__ = ["LimitInterceptor"]
+__all__ = ["ConcurrencyInterceptor"]
 
 
-class LimitInterceptor(SurroundingInterceptor):
-    """Refuses calls beyond the limits soon, so that a caller can go elsewhere.
+class ConcurrencyInterceptor(CallInterceptor):
+    """Refuses calls beyond the limits soon, so that a caller can try another server.
 
     Args:
         streams_max: The most calls at once.
-        per_caller_max: The most calls of one caller at once, those that wait included.
+        per_caller_max: The most calls of one caller at once, including those that wait.
         waiting_max: The most calls that wait for another to end.
         wait_seconds: How long one waits.
     """
@@ -39,9 +37,13 @@ class LimitInterceptor(SurroundingInterceptor):
         return super().applies_to(method) and not method.startswith(REFLECTION)
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
-        """See the base class."""
-        with self._one_of(caller_of(context)):
+    def around(self, call: Call) -> Iterator[None]:
+        """Count the call while it runs, after a wait if need be.
+
+        Raises:
+            OverloadedError: Too many calls run already.
+        """
+        with self._one_of(caller_of(call.context)):
             if not (self._free.acquire(blocking=False) or self._wait()):
                 raise OverloadedError(
                     "TOO_MANY_CALLS",
@@ -71,7 +73,7 @@ class LimitInterceptor(SurroundingInterceptor):
                     del self._calls[caller]
 
     def _wait(self) -> bool:
-        """Wait for a call to end, if the queue has a place; say whether one did."""
+        """Wait for another call to end, unless too many wait already; say whether this one may run."""
         if not self._waiting.acquire(blocking=False):
             return False
         try:

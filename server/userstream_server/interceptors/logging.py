@@ -1,4 +1,4 @@
-"""One line a call."""
+"""One log line per call."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import grpc
 import structlog
 
 from userstream_server.call_stats import begin_call_stats
-from userstream_server.interceptors.base import SurroundingInterceptor, call_status
+from userstream_server.interceptors.base import Call, CallInterceptor, call_status
 
 __all__ = ["REQUEST_ID", "LoggingInterceptor"]
 
@@ -20,24 +20,24 @@ _HARMLESS = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
 """What request ids are made of in practice. No spaces, quotes or @, so that nobody's address gets into a log."""
 
 
-class LoggingInterceptor(SurroundingInterceptor):
-    """Logs request id, method, peer, status, rows, duration, and what the call noted of itself while it ran."""
+class LoggingInterceptor(CallInterceptor):
+    """Logs request id, method, peer, status, rows, duration, and what the call bound to the log while it ran."""
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
-        """See the base class."""
+    def around(self, call: Call) -> Iterator[None]:
+        """Begin the call's stats and log them at its end."""
         started_at = monotonic()
-        stats = begin_call_stats(method.rpartition("/")[2])
+        stats = begin_call_stats(call.method.rpartition("/")[2])
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(
-            method=stats.method, peer=context.peer(), request_id=_request_id(context)
+            method=stats.method, peer=call.context.peer(), request_id=_request_id(call.context)
         )
         try:
             yield
         finally:
             _log.info(
                 "call",
-                status=call_status(context),
+                status=call_status(call.context),
                 rows=stats.rows,
                 duration_seconds=round(monotonic() - started_at, 4),
             )
@@ -45,7 +45,7 @@ class LoggingInterceptor(SurroundingInterceptor):
 
 
 def _request_id(context: grpc.ServicerContext) -> str:
-    """Return the caller's x-request-id where it is a harmless one, else a new one; send it back either way."""
+    """Return the caller's x-request-id if it is harmless, else a new one; either way it goes back to the caller."""
     sent = dict(context.invocation_metadata()).get(REQUEST_ID, "")
     request_id = sent if isinstance(sent, str) and _HARMLESS.fullmatch(sent) else uuid4().hex
     context.set_trailing_metadata(((REQUEST_ID, request_id),))

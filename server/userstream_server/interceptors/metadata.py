@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import grpc
-
 from userstream_server.errors import FieldViolation, InvalidRequestError
-from userstream_server.interceptors.base import SurroundingInterceptor
+from userstream_server.interceptors.base import Call, CallInterceptor
 
 __all__ = ["MetadataInterceptor"]
 
@@ -14,7 +12,7 @@ _PAIR_BYTES = 32
 """What HTTP/2 counts for each pair beside its text (RFC 9113, section 6.5.2)."""
 
 
-class MetadataInterceptor(SurroundingInterceptor):
+class MetadataInterceptor(CallInterceptor):
     """Refuses calls with more metadata than the limit. gRPC itself refuses twice as much, without a reason.
 
     Args:
@@ -25,9 +23,13 @@ class MetadataInterceptor(SurroundingInterceptor):
         self._max_bytes = max_bytes
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
-        """See the base class."""
-        pairs = context.invocation_metadata()
+    def around(self, call: Call) -> Iterator[None]:
+        """Check the metadata's size.
+
+        Raises:
+            InvalidRequestError: There is too much of it.
+        """
+        pairs = call.context.invocation_metadata()
         if sum(len(key) + len(value) + _PAIR_BYTES for key, value in pairs) > self._max_bytes:
             violation = FieldViolation("metadata", f"takes at most {self._max_bytes} bytes")
             raise InvalidRequestError([violation], reason="METADATA_TOO_LARGE")

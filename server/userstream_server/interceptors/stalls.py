@@ -1,12 +1,12 @@
-"""Ending calls whose consumer has stopped reading, or has never sent its request.
+"""Ends calls whose consumer has stopped reading, or whose caller never sends its request.
 
-Such a caller costs a thread and a chunk of memory for as long as it stays. Neither keepalive (its
-system still answers pings) nor a deadline (there may be none) ends it; a clock on each wait does.
+Such a call costs a thread and a chunk of memory for as long as it stays. Keepalive does not end it (the
+caller's system still answers pings) and there may be no deadline, so each wait has a time limit.
 """
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -16,26 +16,26 @@ import structlog
 from userstream_server.call_stats import current_call_stats
 from userstream_server.errors import DeadlineError, OverloadedError, UserStreamError
 from userstream_server.grpc_internals import end_call
-from userstream_server.interceptors.base import Behaviour, SurroundingInterceptor
+from userstream_server.interceptors.base import Call, CallInterceptor, MessageHook
 from userstream_server.interceptors.status import status_of
 
 __all__ = ["StallInterceptor"]
 
 _log = structlog.get_logger()
 _STALLED_AFTER_SECONDS = 1.0
-"""A send that takes longer counts as stalled in `stalled`; it is not ended for that yet."""
+"""A send that takes longer counts as stalled; the call ends only after the timeout."""
 
 
-class _Wait:
-    """One call that waits for its caller.
+class _Wait(MessageHook):
+    """One call's waits for its caller.
 
     Attributes:
         context: The call.
         timeout_seconds: How long it may wait.
-        event: What the log says when that is over.
+        event: The log event when it waited too long.
         error: What the call ends with then.
-        since: When it began to wait; None while it does not.
-        over: Whether it has been ended for that.
+        since: When the wait began; None while it does not wait.
+        over: Whether the call was ended for that.
     """
 
     __slots__ = ("context", "error", "event", "over", "since", "timeout_seconds")
@@ -54,18 +54,26 @@ class _Wait:
         self.since: float | None = None
         self.over = False
 
+    def sending(self, message: Any) -> None:  # noqa: ARG002 - any message is waited for
+        """Begin to wait for the consumer."""
+        self.since = monotonic()
+
+    def sent(self) -> None:
+        """End the wait."""
+        self.since = None
+
     def seconds(self) -> float:
-        """Return how long it has waited."""
+        """Return how long the wait has lasted."""
         since = self.since
         return 0.0 if since is None else monotonic() - since
 
 
-class StallInterceptor(SurroundingInterceptor):
-    """Ends a call when one message is not taken in time, or the request does not come.
+class StallInterceptor(CallInterceptor):
+    """Ends a call whose consumer does not take a message in time, or whose request does not arrive.
 
     Args:
         send_timeout_seconds: How long a message may take to leave.
-        request_timeout_seconds: How long the request may take to come.
+        request_timeout_seconds: How long the request may take to arrive.
 
     Attributes:
         cancelled: How many calls were ended so far.
@@ -84,19 +92,29 @@ class StallInterceptor(SurroundingInterceptor):
 
     @property
     def stalled(self) -> int:
-        """How many calls wait for their consumer just now."""
+        """How many calls wait for their caller just now."""
         return sum(wait.seconds() > _STALLED_AFTER_SECONDS for wait in self._all())
 
-    def around(self, method: str, context: grpc.ServicerContext) -> AbstractContextManager[None]:  # noqa: ARG002
-        """See the base class; calls with one answer need no watching."""
-        return nullcontext()
+    @contextmanager
+    def around(self, call: Call) -> Iterator[MessageHook]:
+        """Watch how long each message takes to leave."""
+        text = f"Nothing was taken for {self._send_seconds:g} seconds. Go on from the last token."
+        error = OverloadedError("CONSUMER_STALLED", text)
+        wait = _Wait(call.context, self._send_seconds, "stalled_call_cancelled", error)
+        with self._watching(wait):
+            try:
+                yield wait
+            finally:
+                if wait.over:
+                    current_call_stats().reason = error.reason
+                    structlog.contextvars.bind_contextvars(reason=error.reason)
 
     @contextmanager
     def awaiting_request(self, context: grpc.ServicerContext) -> Iterator[None]:
         """End the call if the block, which reads the request, takes too long.
 
         Raises:
-            DeadlineError: It did.
+            DeadlineError: The request did not arrive in time.
         """
         text = f"The request did not come within {self._request_seconds:g} seconds."
         error = DeadlineError("REQUEST_TIMEOUT", text)
@@ -106,10 +124,10 @@ class StallInterceptor(SurroundingInterceptor):
             wait.since = monotonic()
             try:
                 yield
-            except grpc.RpcError:  # how gRPC says here that the call has ended
+            except grpc.RpcError:  # how gRPC reports here that the call has ended
                 if not wait.over:
                     raise
-            # gRPC may also say it by ending the requests, as if there were none.
+            # Or it ends the requests, as if there were none.
             if wait.over:
                 raise error
 
@@ -117,26 +135,6 @@ class StallInterceptor(SurroundingInterceptor):
         """Stop watching."""
         self._closing.set()
         self._thread.join()
-
-    def _streaming(self, method: str, behaviour: Behaviour) -> Behaviour:  # noqa: ARG002
-        def call(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            text = (
-                f"Nothing was taken for {self._send_seconds:g} seconds. Go on from the last token."
-            )
-            error = OverloadedError("CONSUMER_STALLED", text)
-            wait = _Wait(context, self._send_seconds, "stalled_call_cancelled", error)
-            with self._watching(wait):
-                try:
-                    for message in behaviour(request, context):
-                        wait.since = monotonic()
-                        yield message
-                        wait.since = None
-                finally:
-                    if wait.over:
-                        current_call_stats().reason = error.reason
-                        structlog.contextvars.bind_contextvars(reason=error.reason)
-
-        return call
 
     @contextmanager
     def _watching(self, wait: _Wait) -> Iterator[_Wait]:
@@ -164,7 +162,7 @@ class StallInterceptor(SurroundingInterceptor):
 
 
 def _end(context: Any, error: UserStreamError) -> None:
-    """End a call whose handler waits inside gRPC, with an error's code and its reason as the text's first word."""
+    """End a call whose handler is blocked inside gRPC; the reason is the first word of the status's text."""
     status = status_of(error)
     context.set_code(status.code)  # for the log and the metrics
     end_call(context, status.code.value[0], f"{error.reason}: {error.message}")

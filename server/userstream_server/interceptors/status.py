@@ -1,4 +1,4 @@
-"""Errors leave the server as rich statuses, and in no other way."""
+"""Every error leaves the server as a rich status."""
 
 import traceback
 from collections.abc import Iterator
@@ -20,34 +20,34 @@ from userstream_server.errors import (
     InvalidRequestError,
     UserStreamError,
 )
-from userstream_server.interceptors.base import SurroundingInterceptor
+from userstream_server.interceptors.base import Call, CallInterceptor
 
-__all__ = ["ErrorInterceptor", "status_of"]
+__all__ = ["StatusInterceptor", "status_of"]
 
 _log = structlog.get_logger()
 
 
-class ErrorInterceptor(SurroundingInterceptor):
+class StatusInterceptor(CallInterceptor):
     """Turns domain errors into their statuses, and anything else into INTERNAL with a fixed text."""
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:  # noqa: ARG002
-        """See the base class."""
+    def around(self, call: Call) -> Iterator[None]:
+        """End the call with the status of whatever error the block raises."""
         try:
             yield
         except UserStreamError as error:
             _note(error)
-            _abort(context, error)
+            _abort(call.context, error)
         except Exception as error:
-            if context.code() is not None:  # type: ignore[attr-defined]  # aborted by a library's servicer
+            if call.context.code() is not None:  # type: ignore[attr-defined]  # aborted by a library's servicer
                 raise
             _log.error("defect", error=type(error).__name__, where=_where(error))
             _note(internal := InternalError())
-            _abort(context, internal)
+            _abort(call.context, internal)
 
 
 def _abort(context: grpc.ServicerContext, error: UserStreamError) -> None:
-    """End the call; its status goes beside the metadata set before, such as the request id."""
+    """End the call; its status joins the trailing metadata set before, such as the request id."""
     status = status_of(error)
     before = context.trailing_metadata() or ()
     context.set_trailing_metadata((*before, *(status.trailing_metadata or ())))

@@ -1,18 +1,18 @@
 """Metrics and a span around every call of the service."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
-import grpc
 import structlog
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from userstream_server.call_stats import CallStats, current_call_stats
 from userstream_server.interceptors.base import (
-    Behaviour,
-    SurroundingInterceptor,
+    Call,
+    CallInterceptor,
+    MessageHook,
     call_status,
 )
 from userstream_server.telemetry.calls import RunningCalls
@@ -29,7 +29,27 @@ _OUR_FAULT = {
 """OpenTelemetry's convention: the statuses that make a server's span an error."""
 
 
-class TelemetryInterceptor(SurroundingInterceptor):
+class _MessageCounter(MessageHook):
+    """Counts one call's messages and bytes.
+
+    Args:
+        stats: The call's, which take the counts.
+    """
+
+    __slots__ = ("_stats",)
+
+    def __init__(self, stats: CallStats) -> None:
+        self._stats = stats
+
+    def sending(self, message: Any) -> None:
+        """Count a message, serialized or not."""
+        self._stats.messages += 1
+        self._stats.payload_bytes += (
+            len(message) if isinstance(message, bytes) else message.ByteSize()
+        )
+
+
+class TelemetryInterceptor(CallInterceptor):
     """Counts calls and their messages, and makes their spans.
 
     Args:
@@ -52,51 +72,32 @@ class TelemetryInterceptor(SurroundingInterceptor):
         return method.startswith(f"/{SERVICE_NAME}/")
 
     @contextmanager
-    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
-        """See the base class."""
+    def around(self, call: Call) -> Iterator[MessageHook]:
+        """Measure the call from here to its end, after its last query."""
         stats = current_call_stats()
-        span = self._start_span(method, context)
+        span = self._start_span(call)
         stats.trace = set_span_in_context(span)
         self._calls.begin(stats)
         self._grpc_metrics.begin(stats)
         began_at = monotonic()
         try:
-            yield
+            yield _MessageCounter(stats)
         finally:
             self._calls.end(stats)
-            status = call_status(context)
+            status = call_status(call.context)
             self._grpc_metrics.end(stats, status, monotonic() - began_at)
             if status != "OK":
                 reason = stats.reason or status
                 self._metrics.errors.add(1, {"method": stats.method, "reason": reason})
             _end_span(span, stats, status)
 
-    def _single(self, method: str, behaviour: Behaviour) -> Behaviour:
-        def call(request: Any, context: grpc.ServicerContext) -> Any:
-            with self.around(method, context):
-                response = behaviour(request, context)
-                _count(current_call_stats(), response)
-                return response
-
-        return call
-
-    def _streaming(self, method: str, behaviour: Behaviour) -> Behaviour:
-        def call(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            # Closed before the stats is, so that all the call's queries are in it.
-            with self.around(method, context), closing(behaviour(request, context)) as messages:
-                stats = current_call_stats()
-                for message in messages:
-                    _count(stats, message)
-                    yield message
-
-        return call
-
-    def _start_span(self, method: str, context: grpc.ServicerContext) -> Span:
+    def _start_span(self, call: Call) -> Span:
+        name = call.method.removeprefix("/")
         span = self._tracer.start_span(
-            method.removeprefix("/"),
-            context=caller_context(context.invocation_metadata()),
+            name,
+            context=caller_context(call.context.invocation_metadata()),
             kind=SpanKind.SERVER,
-            attributes={"rpc.system.name": "grpc", "rpc.method": method.removeprefix("/")},
+            attributes={"rpc.system.name": "grpc", "rpc.method": name},
         )
         trace = span.get_span_context()
         if trace.is_valid:
@@ -117,8 +118,3 @@ def _end_span(span: Span, stats: CallStats, status: str) -> None:
     if status in _OUR_FAULT:
         span.set_status(Status(StatusCode.ERROR))
     span.end()
-
-
-def _count(stats: CallStats, message: Any) -> None:
-    stats.messages += 1
-    stats.payload_bytes += len(message) if isinstance(message, bytes) else message.ByteSize()

@@ -22,7 +22,7 @@ T = TypeVar("T")
 def prefetch(
     chunks: Generator[Chunk[T]], pace: ChunkPace, executor: Executor
 ) -> Generator[Chunk[T]]:
-    """Yield the same chunks, each next one read ahead for a fast consumer.
+    """Yield the same chunks, each next one prefetched for a fast consumer.
 
     Args:
         chunks: From `read_chunks`; closed at the end.

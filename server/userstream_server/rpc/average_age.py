@@ -31,7 +31,7 @@ def average(users: Users, scan: Scan, *, histogram: bool) -> pb.AverageAgeRespon
     Args:
         users: Where to read.
         scan: Which users.
-        histogram: Also say how many users there are of each age.
+        histogram: Also return how many users there are of each age.
 
     Raises:
         PreconditionError: The sum does not fit the response's 64 bits.
@@ -67,7 +67,7 @@ def running_average(
     check_order(users, plan.position)
     position, scan = replace(plan.position, order=users.table.order), plan.scan
     current_call_stats().resumed = position.resumed_count > 0
-    said_at = monotonic()
+    sent_at = monotonic()
     is_last = False
     while not is_last:
         end = users.boundary(scan, _RANGE_USERS)
@@ -76,11 +76,11 @@ def running_average(
         if end is not None:
             position = _advance(position, _count(users, replace(scan, up_to=end)), end)
             scan = scan.beginning_after(end)
-        if not is_last and monotonic() - said_at >= _INTERVAL_SECONDS:
+        if not is_last and monotonic() - sent_at >= _INTERVAL_SECONDS:
             progress.advance(position.user_count, position.after or "")
             position = replace(position, estimated_users=progress.estimated_users)
             yield running_message(plan, position, fraction=progress.fraction)
-            said_at = monotonic()
+            sent_at = monotonic()
     users.refuse_changed_table(scan)
     yield running_message(plan, position, fraction=1.0)
 

@@ -1,7 +1,7 @@
 """Cancellation: when a call ends early, its database queries end too.
 
 gRPC reports the end of a call on its only serving thread, which must never block. That thread only
-queues the session; a few threads of our own interrupt it.
+queues the session; a few other threads interrupt it.
 """
 
 import threading
@@ -14,13 +14,13 @@ import grpc
 from userstream_server.errors import CallCancelledError
 from userstream_server.rows.session import Session
 
-__all__ = ["Calls"]
+__all__ = ["SessionInterrupter"]
 
 _THREADS = 4
 """Interrupting opens a database connection, so one slow attempt must not delay the others."""
 
 
-class Calls:
+class SessionInterrupter:
     """Keeps the sessions of running calls and interrupts those whose call has ended."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Calls:
         """Interrupt the session if the call ends before the block does.
 
         Raises:
-            CallCancelledError: It has ended already.
+            CallCancelledError: The call has ended already.
         """
         with self._lock:
             self._running.add(session)

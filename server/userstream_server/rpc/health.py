@@ -20,15 +20,15 @@ _log = structlog.get_logger()
 
 
 class HealthMonitor:
-    """Asks the database every few seconds and tells whoever asks us.
+    """Polls the database every few seconds and answers health checks from the result.
 
     Args:
         database: The database.
-        poll_seconds: How often to ask.
+        poll_seconds: The time between two polls.
 
     Attributes:
         servicer: Answers grpc.health.v1; may be part of several servers.
-        serving: Whether it says SERVING.
+        serving: Whether it answers SERVING.
     """
 
     def __init__(self, database: Database, *, poll_seconds: float) -> None:
@@ -38,18 +38,18 @@ class HealthMonitor:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="health", daemon=True)
         self._table_fits = False
-        self._said: str | None = ""
+        self._logged: str | None = ""
         # Non-blocking, so that callers of Watch do not hold a thread each.
         self.servicer = health.HealthServicer(experimental_non_blocking=True)
         self._set(_NOT_SERVING)
 
     def start(self) -> None:
-        """Look once, then go on in the background."""
-        self._look()
+        """Poll once, then continue in the background."""
+        self._check()
         self._thread.start()
 
     def drain(self) -> None:
-        """Say NOT_SERVING from now on, whatever the database does, so that callers go elsewhere."""
+        """Answer NOT_SERVING from now on, whatever the database does, so that callers use another server."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -58,37 +58,37 @@ class HealthMonitor:
 
     def _poll(self) -> None:
         while not self._stopping.wait(self._poll_seconds):
-            self._look()
+            self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         try:
             if self._table_fits:
                 self._database.ping()
             else:
-                # The first contact, which may come long after the start, also checks the table.
+                # The first answer, which may come long after the start, also checks the table.
                 self._database.check()
                 self._table_fits = True
         except UserStreamError as error:
             self._set(_NOT_SERVING)
-            self._say(error)
-        except Exception:  # noqa: BLE001 - a defect here must not end the watch for good
+            self._log_change(error)
+        except Exception:  # noqa: BLE001 - a defect here must not end the polling for good
             self._set(_NOT_SERVING)
-            self._say(InternalError())
+            self._log_change(InternalError())
         else:
             self._set(_SERVING)
-            self._say(None)
+            self._log_change(None)
 
     def _set(self, status: int) -> None:
         self.serving = status == _SERVING
         for name in ("", SERVICE_NAME):
             self.servicer.set(name, status)
 
-    def _say(self, error: UserStreamError | None) -> None:
-        """Log a change, and nothing while it stays."""
+    def _log_change(self, error: UserStreamError | None) -> None:
+        """Log changes only."""
         reason = error.reason if error else None
-        if reason == self._said:
+        if reason == self._logged:
             return
-        self._said = reason
+        self._logged = reason
         if error:
             _log.error("not_serving", reason=error.reason, message=error.message)
         else:

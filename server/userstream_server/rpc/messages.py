@@ -1,12 +1,12 @@
-"""Batches of users become messages: each with its token and progress, the last one with the receipt."""
+"""Turns batches of users into messages: each with a resume token and progress, the last one with the receipt."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TypeVar
 
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.call_stats import current_call_stats
+from userstream_server.grpc_internals import BufferableMessage
 from userstream_server.rows import encoding
 from userstream_server.rows.batches import UserBatch
 from userstream_server.rows.table import Table
@@ -15,46 +15,19 @@ from userstream_server.rpc.progress import ScanProgress
 from userstream_server.rpc.tokens import encode_token
 from userstream_server.rpc.validation import StreamPlan
 
-__all__ = ["StreamMessages", "mark_last", "runs_of"]
+__all__ = ["StreamMessages"]
 
-T = TypeVar("T")
 Batch = UserBatch[bytes]
-_RUN_USERS = 64
-"""About how many users go into the messages that leave together; larger messages leave one by one."""
-
-
-def mark_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
-    """Yield each item with whether it is the last; looks one item ahead and keeps no other."""
-    ahead: list[T] = []
-    for item in items:
-        ahead.append(item)
-        del item
-        if len(ahead) > 1:
-            yield ahead.pop(0), False
-    if ahead:
-        yield ahead.pop(), True
-
-
-def runs_of(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
-    """Group small batches that are ready at the same time; the first batch is alone.
-
-    Work between two sends costs more than the same work before them, because every send lets other
-    threads run (docs/adr/0006-polling.md). No run waits for a query.
-    """
-    run: list[Batch] = []
-    users, most = 0, 1
-    for batch in batches:
-        run.append(batch)
-        users += batch.user_count
-        if users >= most or batch.ends_chunk:
-            yield run
-            run, users, most = [], 0, _RUN_USERS
-    if run:
-        yield run
+_FLUSH_USERS = 64
+"""Small messages are sent together once they hold this many users; larger messages are sent one by one."""
 
 
 class StreamMessages:
     """Makes one stream's messages and keeps what its tokens and receipt say.
+
+    Small messages are made ahead and sent together. Work between two sends costs more than the same work
+    before them, because every send lets other threads run (docs/adr/0009-send-hints.md). The first message
+    of a stream leaves alone.
 
     Args:
         plan: The stream's plan.
@@ -77,36 +50,45 @@ class StreamMessages:
         self._other_fields = response(key_order=key_order(table))
         self._stats = current_call_stats()
         self._stats.resumed = plan.position.resumed_count > 0
+        # The newest batch waits until it is known whether it is the last, which carries the receipt.
+        self._newest: Batch | None = None
+        self._made: list[tuple[bytes, int]] = []
+        self._users_made = 0
+        self._flush_users = 1
 
-    def serialized(self, batches: Iterable[Batch]) -> Generator[bytes]:
-        """Yield a serialized message for each batch, the last one with the receipt.
+    def add(self, batch: Batch) -> Iterable[bytes]:
+        """Take the stream's next batch; return the messages that can be sent before it."""
+        before, self._newest = self._newest, batch
+        if before is None:
+            return ()
+        self._make(before, is_last=False)
+        # A query follows the end of a chunk, and what is made must not wait for it.
+        is_due = self._users_made >= self._flush_users or batch.ends_chunk
+        return self._flush() if is_due else ()
 
-        An empty scan gives one message that holds only the receipt.
-        """
-        empty = True
-        for run, is_last_run in mark_last(runs_of(batches)):
-            empty = False
-            made = [
-                (self._next(batch, is_last=is_last_run and batch is run[-1]), batch.user_count)
-                for batch in run
-            ]
-            del run  # or a stalled consumer would hold its messages twice
-            # gRPC may buffer each of them until the last one comes.
-            made.reverse()
-            try:
-                while made:
-                    message, user_count = made.pop()
-                    self._stats.rows += user_count
-                    self._stats.more_follow = bool(made)
-                    yield message
-            finally:
-                self._stats.more_follow = False
-        if empty:
-            yield self._message(b"", is_last=True)
+    def finish(self) -> Iterable[bytes]:
+        """Return the rest of the messages; without any batch, one that holds only the receipt."""
+        if self._newest is None:
+            return (self._message(b"", is_last=True),)
+        last, self._newest = self._newest, None
+        self._make(last, is_last=True)
+        return self._flush()
 
-    def _next(self, batch: Batch, *, is_last: bool) -> bytes:
+    def _flush(self) -> Iterator[bytes]:
+        """Yield the messages that were made; gRPC may buffer all but the last of them."""
+        made, self._made, self._users_made = self._made, [], 0
+        self._flush_users = _FLUSH_USERS
+        # A stalled consumer then holds only what was not sent.
+        made.reverse()
+        while made:
+            message, user_count = made.pop()
+            self._stats.rows += user_count
+            yield BufferableMessage(message) if made else message
+
+    def _make(self, batch: Batch, *, is_last: bool) -> None:
         self._advance(batch)
-        return self._message(batch.users, is_last=is_last)
+        self._made.append((self._message(batch.users, is_last=is_last), batch.user_count))
+        self._users_made += batch.user_count
 
     def _message(self, users: bytes, *, is_last: bool) -> bytes:
         other, position = self._other_fields, self._position

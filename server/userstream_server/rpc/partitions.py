@@ -29,7 +29,7 @@ def split(users: Users, scan: Scan, count: int) -> list[pb.Partition]:
     """
     total = users.count(scan)
     count = max(1, min(count, total))
-    # The first few ranges get one user more, so that no two differ by more than one.
+    # The first ranges get one user more, so that no two differ by more than one.
     sizes = [total // count + (number < total % count) for number in range(count)]
     order = users.table.order
     bounds: list[str | None] = [None]

@@ -1,4 +1,4 @@
-"""Reading a call's request: on time, within the size limit, and well-formed.
+"""Reads a call's request: in time, within the size limit, and well-formed.
 
 By default gRPC reads the request before our code runs. A call that sends none would then hold a
 thread that nothing counts and nothing ends, and malformed bytes would be INTERNAL. So methods are
@@ -22,7 +22,7 @@ class RequestReader:
 
     Args:
         max_bytes: The largest request; gRPC itself refuses twice as much, without a reason.
-        awaiting: The block that ends the call when its request does not come in time.
+        awaiting: Returns the block that ends the call when its request does not arrive in time.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class RequestReader:
         try:
             with self._awaiting(context):
                 raw = next(requests, None)
-        except grpc.RpcError:  # how gRPC says here that the caller has gone
+        except grpc.RpcError:  # how gRPC reports here that the call was cancelled
             raise CallCancelledError("CANCELLED", "The call was cancelled.") from None
         if raw is None:
             raise _refused("is missing", "MALFORMED_REQUEST")

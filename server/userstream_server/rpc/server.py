@@ -1,35 +1,25 @@
-"""The gRPC server: what it serves, what surrounds each call, and how it stops."""
+"""The gRPC server: put together from its parts, started and stopped."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.auth.access import Access
-from userstream_server.auth.certificate_names import ClientNames
 from userstream_server.databases.database import Database
 from userstream_server.grpc_internals import pass_on_hints
-from userstream_server.interceptors.authentication import AuthInterceptor
-from userstream_server.interceptors.cancelled import EndedInterceptor
-from userstream_server.interceptors.certificate_names import ClientNameInterceptor
-from userstream_server.interceptors.concurrency import LimitInterceptor
-from userstream_server.interceptors.logging import LoggingInterceptor
-from userstream_server.interceptors.metadata import MetadataInterceptor
+from userstream_server.interceptors.chain import InterceptorChain
 from userstream_server.interceptors.stalls import StallInterceptor
-from userstream_server.interceptors.status import ErrorInterceptor
 from userstream_server.rows.keyset import ChunkSizes
-from userstream_server.rpc.cancellation import Calls
+from userstream_server.rpc.call_interceptors import call_interceptors
+from userstream_server.rpc.cancellation import SessionInterrupter
 from userstream_server.rpc.health import HealthMonitor
+from userstream_server.rpc.options import server_options
+from userstream_server.rpc.registration import add_health, add_reflection, add_user_service
 from userstream_server.rpc.requests import RequestReader
 from userstream_server.rpc.service import UserService
 from userstream_server.settings import ServerSettings
-from userstream_server.version import SERVICE_NAME
 
 if TYPE_CHECKING:
     from userstream_server.telemetry.telemetry import Telemetry
@@ -38,58 +28,75 @@ __all__ = ["UserStreamServer", "build_server"]
 
 _SPARE_THREADS = 16
 """Beyond streams_max, so that refusals and health checks find a thread when every stream has one."""
+_HEALTH_THREADS = 4
 _STOP_SECONDS = 5.0
-_KEEPALIVE_ANSWER_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a server's calls share.
+
+    Attributes:
+        access: Who may call.
+        monitor: The health, from the database.
+        stalls: Ends calls that wait too long for their caller.
+        interrupter: Ends the queries of calls that end early.
+        readers: The threads that prefetch.
+    """
+
+    access: Access
+    monitor: HealthMonitor
+    stalls: StallInterceptor
+    interrupter: SessionInterrupter
+    readers: ThreadPoolExecutor
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self.interrupter.close()
+        self.readers.shutdown()
+        self.stalls.close()
 
 
 class UserStreamServer:
     """A running service with its health.
+
+    Args:
+        servers: The main server, then the one for health alone, if there is one.
+        ports: Their ports.
+        parts: What their calls share; closed at the end.
 
     Attributes:
         port: The port it listens on.
         health_port: The port of the server for health alone; None without one.
     """
 
-    def __init__(
-        self,
-        servers: list[grpc.Server],
-        ports: list[int],
-        calls: Calls,
-        monitor: HealthMonitor,
-        *,
-        cleanup: Sequence[Callable[[], None]],
-        access: Access,
-    ) -> None:
-        """See `build_server`."""
+    def __init__(self, servers: list[grpc.Server], ports: list[int], parts: _Parts) -> None:
         self._servers = servers
-        self._calls = calls
-        self._monitor = monitor
-        self._cleanup = cleanup
-        self._access = access
+        self._parts = parts
         self.port = ports[0]
         self.health_port = ports[1] if len(ports) > 1 else None
 
     def reload(self, settings: ServerSettings) -> None:
-        """Read tokens, certificates and the allow-list again; running calls stay."""
-        self._access.reload(settings.tls_client_names)
+        """Read tokens, certificates and the allow-list again; running calls continue."""
+        self._parts.access.reload(settings.tls_client_names)
 
     def start(self) -> None:
-        """Look at the database once, then serve."""
-        self._monitor.start()
+        """Check the database once, then serve."""
+        self._parts.monitor.start()
         for server in self._servers:
             server.start()
 
     def stop(self, grace_seconds: float) -> None:
         """Say NOT_SERVING, give running calls the grace, then end them UNAVAILABLE."""
-        self._monitor.drain()
+        interrupter = self._parts.interrupter
+        self._parts.monitor.drain()
         main, *others = self._servers
         if not main.stop(grace_seconds).wait(grace_seconds + _STOP_SECONDS):
-            self._calls.interrupt_all()
-        self._calls.interrupt_all()
+            interrupter.interrupt_all()
+        interrupter.interrupt_all()
         for server in others:
             server.stop(None).wait(_STOP_SECONDS)
-        for close in self._cleanup:
-            close()
+        self._parts.close()
 
 
 def build_server(
@@ -112,138 +119,93 @@ def build_server(
         ValueError: The file of tokens holds none.
     """
     pass_on_hints()
-    access = Access(
+    parts = _parts(settings, database)
+    if telemetry:
+        telemetry.watch_server(parts.monitor, parts.stalls)
+    options = server_options(settings, share_port=share_port)
+    main = _main_server(settings, parts, telemetry, options)
+    _add_services(main, settings, _service(settings, database, parts, telemetry), parts)
+    servers, ports = [main], [_listen(main, settings.listen, parts.access.credentials)]
+    if settings.health_listen:
+        apart = _health_server(parts.monitor, options)
+        servers.append(apart)
+        ports.append(_listen(apart, settings.health_listen, None))
+    return UserStreamServer(servers, ports, parts)
+
+
+def _parts(settings: ServerSettings, database: Database) -> _Parts:
+    # Half of the connections, so that calls that just begin find a free one.
+    prefetching = max(1, settings.pool_size // 2)
+    return _Parts(
+        # First, because it may fail and the others start threads.
+        access=_access(settings),
+        monitor=HealthMonitor(database, poll_seconds=settings.health_poll_seconds),
+        stalls=StallInterceptor(settings.send_timeout_seconds, settings.request_timeout_seconds),
+        interrupter=SessionInterrupter(),
+        readers=ThreadPoolExecutor(prefetching, thread_name_prefix="prefetch"),
+    )
+
+
+def _access(settings: ServerSettings) -> Access:
+    return Access(
         tls_cert=settings.tls_cert,
         tls_key=settings.tls_key,
         tls_client_ca=settings.tls_client_ca,
         tls_client_names=settings.tls_client_names,
         tokens_file=settings.auth_tokens_file,
     )
-    calls = Calls()
-    monitor = HealthMonitor(database, poll_seconds=settings.health_poll_seconds)
-    # Half of the connections, so that those who just begin find one at once.
-    readers = ThreadPoolExecutor(max(1, settings.pool_size // 2), thread_name_prefix="read-ahead")
-    stalls = StallInterceptor(settings.send_timeout_seconds, settings.request_timeout_seconds)
-    if telemetry:
-        telemetry.watch_server(monitor, stalls)
-    options = _options(settings, share_port=share_port)
-    main = grpc.server(
-        ThreadPoolExecutor(_threads(settings), thread_name_prefix="call"),
-        interceptors=[*_interceptors(settings, access, telemetry), stalls],
+
+
+def _main_server(
+    settings: ServerSettings,
+    parts: _Parts,
+    telemetry: "Telemetry | None",
+    options: list[tuple[str, int]],
+) -> grpc.Server:
+    """Return the server of all services, without them."""
+    threads = settings.streams_max + settings.calls_waiting_max + _SPARE_THREADS
+    order = call_interceptors(settings, parts.access, parts.stalls, telemetry)
+    return grpc.server(
+        ThreadPoolExecutor(threads, thread_name_prefix="call"),
+        interceptors=[InterceptorChain(order)],
         options=options,
     )
-    requests = RequestReader(settings.request_bytes_max, stalls.awaiting_request)
-    service = _service(settings, database, calls, readers, telemetry)
-    main.add_generic_rpc_handlers([_handlers(service, requests)])
-    health_pb2_grpc.add_HealthServicer_to_server(monitor.servicer, main)
-    if settings.reflection:
-        names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, main)
-    servers, ports = [main], [_bind(main, settings.listen, access.credentials)]
-    if settings.health_listen:
-        apart = grpc.server(ThreadPoolExecutor(4, thread_name_prefix="health"), options=options)
-        health_pb2_grpc.add_HealthServicer_to_server(monitor.servicer, apart)
-        servers.append(apart)
-        ports.append(_bind(apart, settings.health_listen, None))
-    cleanup = (calls.close, readers.shutdown, stalls.close)
-    return UserStreamServer(servers, ports, calls, monitor, cleanup=cleanup, access=access)
+
+
+def _health_server(monitor: HealthMonitor, options: list[tuple[str, int]]) -> grpc.Server:
+    """Return a server for health alone, whose threads no stream can occupy."""
+    threads = ThreadPoolExecutor(_HEALTH_THREADS, thread_name_prefix="health")
+    server = grpc.server(threads, options=options)
+    add_health(server, monitor.servicer)
+    return server
 
 
 def _service(
-    settings: ServerSettings,
-    database: Database,
-    calls: Calls,
-    readers: Executor,
-    telemetry: "Telemetry | None",
+    settings: ServerSettings, database: Database, parts: _Parts, telemetry: "Telemetry | None"
 ) -> UserService:
     return UserService(
         database,
-        calls,
+        parts.interrupter,
         sizes=ChunkSizes(max_rows=settings.chunk_rows_max),
-        readers=readers,
+        readers=parts.readers,
         message_bytes=settings.message_bytes,
         users_max=settings.batch_users_max,
         observe=telemetry.observe if telemetry else None,
     )
 
 
-def _threads(settings: ServerSettings) -> int:
-    return settings.streams_max + settings.calls_waiting_max + _SPARE_THREADS
+def _add_services(
+    server: grpc.Server, settings: ServerSettings, service: UserService, parts: _Parts
+) -> None:
+    reader = RequestReader(settings.request_bytes_max, parts.stalls.awaiting_request)
+    add_user_service(server, service, reader)
+    add_health(server, parts.monitor.servicer)
+    if settings.reflection:
+        add_reflection(server)
 
 
-def _interceptors(
-    settings: ServerSettings, access: Access, telemetry: "Telemetry | None"
-) -> list[grpc.ServerInterceptor]:
-    """Return what surrounds each call, outermost first."""
-    return [
-        EndedInterceptor(),
-        LoggingInterceptor(),
-        *_telemetry_interceptors(telemetry),
-        ErrorInterceptor(),
-        MetadataInterceptor(settings.metadata_bytes_max),
-        *_access_interceptors(access),
-        LimitInterceptor(
-            settings.streams_max,
-            per_caller_max=settings.streams_per_caller_max,
-            waiting_max=settings.calls_waiting_max,
-            wait_seconds=settings.call_wait_seconds,
-        ),
-    ]
-
-
-def _telemetry_interceptors(telemetry: "Telemetry | None") -> list[grpc.ServerInterceptor]:
-    if telemetry is None:
-        return []
-    # Imported late: OpenTelemetry is for those who ask for it.
-    from userstream_server.interceptors.telemetry import TelemetryInterceptor  # noqa: PLC0415
-
-    return [
-        TelemetryInterceptor(
-            telemetry.calls, telemetry.metrics, telemetry.grpc_metrics, telemetry.tracer
-        )
-    ]
-
-
-def _access_interceptors(access: Access) -> list[grpc.ServerInterceptor]:
-    found: list[grpc.ServerInterceptor] = []
-    if access.client_names is not None:
-        found.append(ClientNameInterceptor(lambda: access.client_names or ClientNames()))
-    if access.tokens:
-        found.append(AuthInterceptor(access.tokens))
-    return found
-
-
-def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, int]]:
-    """Return gRPC's own options; its names are in grpc/impl/channel_arg_names.h."""
-    hard_metadata_bytes = 2 * settings.metadata_bytes_max
-    return [
-        # On by default, it would let a second server share the port without a word.
-        ("grpc.so_reuseport", int(share_port)),
-        # Ours refuse with a reason; gRPC's, twice as high, bound what is taken in at all.
-        ("grpc.max_receive_message_length", 2 * settings.request_bytes_max),
-        ("grpc.max_metadata_size", hard_metadata_bytes),
-        ("grpc.absolute_max_metadata_size", hard_metadata_bytes),
-        # What a client may have open; it keeps to that by itself, and waits with more.
-        ("grpc.max_concurrent_streams", settings.streams_per_connection_max),
-        # Calls that have ended count until they are cleaned up, which bounds a flood of resets. Without
-        # as much room for them, a client that opens the next call as one ends is refused every other time.
-        ("grpc.http2.max_deallocating_streams", settings.streams_per_connection_max),
-        ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_seconds)),
-        ("grpc.max_connection_age_grace_ms", _ms(settings.max_connection_age_grace_seconds)),
-        ("grpc.server_handshake_timeout_ms", _ms(settings.handshake_timeout_seconds)),
-        # A client may ping without a call, and more often than every five minutes.
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", _ms(settings.ping_interval_seconds)),
-        ("grpc.keepalive_time_ms", _ms(settings.keepalive_seconds)),
-        ("grpc.keepalive_timeout_ms", _KEEPALIVE_ANSWER_SECONDS * 1000),
-    ]
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _bind(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
+def _listen(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
+    """Take the address; return its port."""
     try:
         if credentials is not None:
             return server.add_secure_port(address, credentials)
@@ -252,26 +214,3 @@ def _bind(server: grpc.Server, address: str, credentials: grpc.ServerCredentials
         raise OSError(
             f"cannot listen on {address}: the port is taken or the address not ours"
         ) from None
-
-
-def _handlers(service: UserService, reader: RequestReader) -> grpc.GenericRpcHandler:
-    """Register the service by its descriptor; requests are read inside the call, see `requests`."""
-    handlers = {}
-    for method in pb.DESCRIPTOR.services_by_name["UserService"].methods:
-        kind = "stream_stream" if method.server_streaming else "stream_unary"
-        make = getattr(grpc, f"{kind}_rpc_method_handler")
-        handlers[method.name] = make(
-            _reading(reader, GetMessageClass(method.input_type), getattr(service, method.name)),
-            response_serializer=_serialize,
-        )
-    return grpc.method_handlers_generic_handler(SERVICE_NAME, handlers)
-
-
-def _reading(
-    reader: RequestReader, of: type[Message], behaviour: Callable[..., Any]
-) -> Callable[..., Any]:
-    return lambda requests, context: behaviour(reader.read(of, requests, context), context)
-
-
-def _serialize(response: bytes | Message) -> bytes:
-    return response if isinstance(response, bytes) else response.SerializeToString()

@@ -17,7 +17,7 @@ from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import Session
 from userstream_server.rpc import average_age, key_order, pages, partitions, validation
-from userstream_server.rpc.cancellation import Calls
+from userstream_server.rpc.cancellation import SessionInterrupter
 from userstream_server.rpc.messages import StreamMessages
 from userstream_server.rpc.progress import KeyMaps, ScanProgress
 from userstream_server.rpc.tokens import Position
@@ -29,11 +29,11 @@ _PREFETCH_FROM_USERS = 64
 
 
 class UserService(user_service_pb2_grpc.UserServiceServicer):
-    """The six RPCs. Streams that carry users yield serialized messages, which `rpc.server` registers as such.
+    """The six RPCs. Streams that carry users yield serialized messages.
 
     Args:
         database: Where the users are.
-        calls: Watches running calls and interrupts those that end early.
+        interrupter: Ends the queries of calls that end early.
         sizes: How many rows to read at once.
         readers: Threads that prefetch; fewer than there are connections.
         message_bytes: About how large a packed message grows.
@@ -44,7 +44,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     def __init__(
         self,
         database: Database,
-        calls: Calls,
+        interrupter: SessionInterrupter,
         *,
         sizes: ChunkSizes,
         readers: Executor,
@@ -53,7 +53,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         observe: Callable[[Session], Session] | None = None,
     ) -> None:
         self._database = database
-        self._calls = calls
+        self._interrupter = interrupter
         self._sizes = sizes
         self._readers = readers
         self._message_bytes = message_bytes
@@ -64,31 +64,35 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     def StreamUsers(  # type: ignore[override]  # noqa: N802 - the proto's name; yields bytes
         self, request: pb.StreamUsersRequest, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
-        """See the proto."""
+        """Yield the users in order of user_id; the first message holds one, later ones more."""
         plan = validation.check_stream_users(request, users_max=self._users_max)
         with self._users(context, plan) as users:
             size = GrowingSize(message_bytes=self._message_bytes, max_users=plan.message_users)
             reader = EncodeUsers(size, plan.position.user_id_crc32)
             with closing(users.stream_users(plan.scan, reader)) as batches:
-                made = self._messages(plan, pb.StreamUsersResponse, users)
-                yield from made.serialized(batches)
+                messages = self._messages(plan, pb.StreamUsersResponse, users)
+                for batch in batches:
+                    yield from messages.add(batch)
+                yield from messages.finish()
 
     def BatchUsers(  # type: ignore[override]  # noqa: N802 - the proto's name; yields bytes
         self, request: pb.BatchUsersRequest, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
-        """See the proto."""
+        """Yield batches of exactly batch_size users; the last one may have fewer."""
         plan = validation.check_batch_users(request, users_max=self._users_max)
         with self._users(context, plan) as users:
             size = ExactSize(plan.message_users)
             reader = EncodeUsers(size, plan.position.user_id_crc32)
             with closing(users.batch_processing(plan.message_users, plan.scan, reader)) as batches:
-                made = self._messages(plan, pb.BatchUsersResponse, users)
-                yield from made.serialized(batches)
+                messages = self._messages(plan, pb.BatchUsersResponse, users)
+                for batch in batches:
+                    yield from messages.add(batch)
+                yield from messages.finish()
 
     def Paginate(  # type: ignore[override]  # noqa: N802 - the proto's name; yields bytes
         self, request: pb.PaginateRequest, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
-        """See the proto."""
+        """Yield pages, each read only when the one before was sent."""
         plan = validation.check_paginate(request, users_max=self._users_max)
         with self._users(context) as users:
             yield from pages.paginate(users, plan)
@@ -96,7 +100,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     def AverageAge(  # noqa: N802 - the proto's name
         self, request: pb.AverageAgeRequest, context: grpc.ServicerContext
     ) -> pb.AverageAgeResponse:
-        """See the proto."""
+        """Return the average age, from sum and count."""
         scan = validation.check_average_age(request)
         with self._users(context) as users:
             return average_age.average(users, scan, histogram=request.include_histogram)
@@ -104,7 +108,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     def StreamAverageAge(  # noqa: N802 - the proto's name
         self, request: pb.StreamAverageAgeRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.StreamAverageAgeResponse]:
-        """See the proto."""
+        """Yield running figures about once a second, then the final ones."""
         plan = validation.check_stream_average_age(request)
         with self._users(context) as users:
             progress = self._progress(users, replace(plan.scan, after=None), plan.position)
@@ -113,7 +117,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     def PartitionUsers(  # noqa: N802 - the proto's name
         self, request: pb.PartitionUsersRequest, context: grpc.ServicerContext
     ) -> pb.PartitionUsersResponse:
-        """See the proto."""
+        """Return key ranges with about equal numbers of users."""
         scan, count = validation.check_partition_users(request)
         with self._users(context) as users:
             return pb.PartitionUsersResponse(partitions=partitions.split(users, scan, count))
@@ -133,7 +137,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         is_prefetched = stream is not None and not 0 < stream.message_users < _PREFETCH_FROM_USERS
         with (
             self._database.session(deadline_seconds=remaining, snapshot=snapshot) as session,
-            self._calls.watching(context, session),
+            self._interrupter.watching(context, session),
         ):
             observed = self._observe(session) if self._observe else session
             users = Users(observed, self._sizes, self._readers if is_prefetched else None)

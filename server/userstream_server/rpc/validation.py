@@ -49,12 +49,12 @@ class StreamPlan:
     """The plan of a StreamUsers or BatchUsers call.
 
     Attributes:
-        scan: What is left to read.
+        scan: What remains to be read.
         position: How far the scan has got; the start unless it is a resume.
         keys: The partition; open to both sides without one.
         bound_to: The request's fingerprint, for new tokens.
         snapshot: Whether to keep one read view.
-        message_users: The most users a message, or the batch's exact size; 0 lets the server pack.
+        message_users: The most users per message, or the batch's exact size; 0 leaves it to the server.
         limit: The most users in the whole scan; 0 for all.
     """
 
@@ -109,7 +109,15 @@ def check_stream_users(request: pb.StreamUsersRequest, *, users_max: int = USERS
 
 
 def check_batch_users(request: pb.BatchUsersRequest, *, users_max: int = USERS_MAX) -> StreamPlan:
-    """Check a BatchUsersRequest; see `check_stream_users`."""
+    """Check a BatchUsersRequest; unless it says otherwise, it asks for users over 25.
+
+    Args:
+        request: The request as received.
+        users_max: The largest batch it may ask for.
+
+    Raises:
+        InvalidRequestError: With every rule it breaks.
+    """
     broken = _range("batch_size", request.batch_size, 0, users_max)
     size = request.batch_size or min(_DEFAULT_BATCH_SIZE, users_max)
     wanted = pb.UserFilter()
@@ -120,7 +128,15 @@ def check_batch_users(request: pb.BatchUsersRequest, *, users_max: int = USERS_M
 
 
 def check_paginate(request: pb.PaginateRequest, *, users_max: int = USERS_MAX) -> PagesPlan:
-    """Check a PaginateRequest; see `check_stream_users`."""
+    """Check a PaginateRequest; a page size above `users_max` is lowered to it.
+
+    Args:
+        request: The request as received.
+        users_max: The most users on a page.
+
+    Raises:
+        InvalidRequestError: With every rule it breaks.
+    """
     broken = [
         *_range("page_size", request.page_size, 0, 2**31),
         *_range("page_limit", request.page_limit, 0, 2**31),
@@ -146,13 +162,21 @@ def check_paginate(request: pb.PaginateRequest, *, users_max: int = USERS_MAX) -
 
 
 def check_average_age(request: pb.AverageAgeRequest) -> Scan:
-    """Check an AverageAgeRequest; see `check_stream_users`."""
+    """Check an AverageAgeRequest; return which users it asks for.
+
+    Raises:
+        InvalidRequestError: With every rule it breaks.
+    """
     _refuse(_filter("filter", request.filter))
     return Scan(_user_filter(request.filter))
 
 
 def check_stream_average_age(request: pb.StreamAverageAgeRequest) -> AgesPlan:
-    """Check a StreamAverageAgeRequest; see `check_stream_users`."""
+    """Check a StreamAverageAgeRequest.
+
+    Raises:
+        InvalidRequestError: With every rule it breaks.
+    """
     _refuse(_filter("filter", request.filter))
     bound_to = fingerprint("StreamAverageAge", request.filter)
     position = decode_token("resume_token", request.resume_token, bound_to)
@@ -160,7 +184,11 @@ def check_stream_average_age(request: pb.StreamAverageAgeRequest) -> AgesPlan:
 
 
 def check_partition_users(request: pb.PartitionUsersRequest) -> tuple[Scan, int]:
-    """Check a PartitionUsersRequest; return what to split, and into how many."""
+    """Check a PartitionUsersRequest; return what to split, and into how many.
+
+    Raises:
+        InvalidRequestError: With every rule it breaks.
+    """
     count = request.partition_count
     _refuse(
         [

@@ -1,4 +1,4 @@
-"""Metrics and traces: made only where a setting asks for them, and imported only then."""
+"""Metrics and traces, imported and created only if a setting turns them on."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,23 +17,23 @@ __all__ = ["open_telemetry"]
 def open_telemetry(
     settings: ServerSettings, database: Database, *, worker: int | None
 ) -> Iterator["Telemetry | None"]:
-    """Have telemetry ready for the block, which must hold the gRPC server from its making to its end.
+    """Open telemetry for a `with` block that must enclose the whole life of the gRPC server.
 
     Args:
-        settings: Say whether and where.
-        database: Whose pool and kills are told.
-        worker: This process's number among several.
+        settings: Say what is on, and the addresses.
+        database: The database whose pool and kills are reported.
+        worker: This worker's number; None without workers.
 
     Yields:
-        None when nothing is asked for.
+        The telemetry, or None if neither metrics nor traces are on.
 
     Raises:
-        OSError: The port for metrics is taken.
+        OSError: The metrics port is in use.
     """
     if not settings.metrics_listen and not settings.otlp_endpoint:
         yield None
         return
-    # A third of a second and 20 MB, for those who want it.
+    # The import takes a third of a second and 20 MB: only those who use it pay.
     from userstream_server.telemetry.telemetry import Telemetry  # noqa: PLC0415
 
     with ExitStack() as stack:

@@ -1,7 +1,7 @@
-"""Sums over all calls, ended and running, put together only when somebody asks.
+"""Totals over finished and running calls, added up only when they are scraped.
 
-A running call counts in its own stats with plain additions. That costs a message some tens of
-nanoseconds, where an OpenTelemetry counter takes microseconds, and long streams still show as they go.
+A running call counts in its own stats with plain additions. This costs tens of nanoseconds a message; an
+OpenTelemetry counter takes microseconds. Long streams are still visible while they run.
 """
 
 import threading
@@ -21,28 +21,28 @@ METHODS = tuple(method.name for method in pb.DESCRIPTOR.services_by_name["UserSe
 
 
 class RunningCalls:
-    """The stats of running calls, and the sums of those that have ended."""
+    """The stats of running calls, and the totals of finished ones."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[CallStats] = set()
-        # From the first scrape on, so that a rate can be taken of the first call.
+        # Every method starts at 0, so that the first scrape has it and a rate includes the first call.
         self._ended = {name: Counter(dict.fromkeys(METHODS, 0)) for name in _COUNTED}
 
     def begin(self, stats: CallStats) -> None:
-        """Take in a call's stats."""
+        """Add a running call."""
         with self._lock:
             self._running.add(stats)
 
     def end(self, stats: CallStats) -> None:
-        """Keep the numbers of a call and drop its stats."""
+        """Add a finished call to the totals and drop its stats."""
         with self._lock:
             self._running.discard(stats)
             for name in _COUNTED:
                 self._ended[name][stats.method] += getattr(stats, name)
 
     def total(self, name: Counted) -> Mapping[str, int]:
-        """Return a number's sum by method."""
+        """Return one counter's total for each method."""
         with self._lock:
             total = self._ended[name].copy()
             for stats in self._running:
@@ -50,7 +50,7 @@ class RunningCalls:
         return total
 
     def active(self) -> Mapping[str, int]:
-        """Return how many calls run just now, by method."""
+        """Return the number of running calls for each method."""
         active = Counter(dict.fromkeys(METHODS, 0))
         with self._lock:
             active.update(stats.method for stats in self._running)

@@ -1,4 +1,4 @@
-"""The Prometheus endpoint: an HTTP server that answers with the metrics as they are at that moment."""
+"""The Prometheus endpoint: an HTTP server that returns the current metrics."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector, start
 
 __all__ = ["metrics_endpoint"]
 
-# From https://github.com/grpc/proposal/blob/master/A66-otel-stats.md; the SDK's own are for milliseconds.
+# From https://github.com/grpc/proposal/blob/master/A66-otel-stats.md; the SDK's default buckets are for milliseconds.
 _CALL_SECONDS = (
     0.0, 0.00001, 0.00005, 0.0001, 0.0003, 0.0006, 0.0008, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008,
     0.01, 0.013, 0.016, 0.02, 0.025, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4,
@@ -25,7 +25,7 @@ _MESSAGE_BYTES = (0.0, *(float(2**power) for power in (10, 11, 12, *range(14, 34
 
 
 class _OneAtATime(CollectorRegistry):
-    """Two scrapes at once would share the reader's one list of results, and one of them get nothing."""
+    """Serializes scrapes: two at once would share the reader's single list of results, and one would get nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,16 +38,16 @@ class _OneAtATime(CollectorRegistry):
 
 @contextmanager
 def metrics_endpoint(address: str) -> Iterator[tuple[MeterProvider, int]]:
-    """Serve what a provider's meters count, for the block.
+    """Serve the metrics of a new meter provider for a `with` block.
 
     Args:
         address: `host:port`; port 0 takes a free one.
 
     Yields:
-        The provider, and the port.
+        The provider and the port.
 
     Raises:
-        OSError: The port is taken.
+        OSError: The port is in use.
     """
     registry = _OneAtATime()
     ProcessCollector(registry=registry)  # memory, CPU time and open files

@@ -1,6 +1,6 @@
-"""The metrics that gRPC servers have in common, under gRPC's names, for the calls of this service.
+"""The metrics that all gRPC servers share, with gRPC's names, for the calls of this service.
 
-They are counted here and not by gRPC's plugin, which now and then left a server deaf
+They are counted here because gRPC's plugin sometimes made servers stop answering
 (docs/adr/0004-grpc-metrics.md). Names and units: https://grpc.io/docs/guides/opentelemetry-metrics/
 """
 
@@ -13,10 +13,10 @@ __all__ = ["GrpcMetrics"]
 
 
 class GrpcMetrics:
-    """The instruments.
+    """The instruments of gRPC's metrics.
 
     Args:
-        meter: Makes them.
+        meter: Creates the instruments.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -36,11 +36,11 @@ class GrpcMetrics:
         )
 
     def begin(self, stats: CallStats) -> None:
-        """Count a call that begins."""
+        """Count a call that starts."""
         self._started.add(1, _labels(stats))
 
     def end(self, stats: CallStats, status: str, seconds: float) -> None:
-        """Count a call that has ended."""
+        """Count a finished call."""
         labels = {**_labels(stats), "grpc.status": status}
         self._seconds.record(seconds, labels)
         self._sent.record(stats.payload_bytes, labels)

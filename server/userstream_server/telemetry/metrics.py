@@ -1,4 +1,4 @@
-"""The service's own metrics; docs/observability.md has the table of them, with what each means.
+"""The service's own metrics. docs/observability.md lists them and explains each.
 
 Names are OpenTelemetry's; Prometheus shows `userstream.rows` as `userstream_rows_total`.
 """
@@ -21,7 +21,7 @@ Callback = Callable[[CallbackOptions], Iterable[Observation]]
 
 
 class ServingState(Protocol):
-    """What the metrics ask of the server's health."""
+    """What the metrics need from the server's health."""
 
     @property
     def serving(self) -> bool:
@@ -29,27 +29,27 @@ class ServingState(Protocol):
 
 
 class StallState(Protocol):
-    """What the metrics ask of the watch on stalled consumers."""
+    """What the metrics need from the watch on stalled consumers."""
 
     @property
     def stalled(self) -> int:
-        """How many calls wait for their consumer just now."""
+        """How many calls have a stalled consumer now."""
 
     @property
     def cancelled(self) -> int:
-        """How many calls were ended for it so far."""
+        """How many calls were cancelled because of it so far."""
 
 
 class Metrics:
-    """The instruments.
+    """The instruments of the service's own metrics.
 
     Args:
-        meter: Makes them.
-        calls: The calls to tell of.
+        meter: Creates the instruments.
+        calls: The calls to report.
 
     Attributes:
-        query_seconds: Takes how long each query took.
-        errors: Takes each call that ended with an error.
+        query_seconds: Records the duration of each query, in seconds.
+        errors: Counts calls that ended with an error.
     """
 
     def __init__(self, meter: Meter, calls: RunningCalls) -> None:
@@ -63,7 +63,7 @@ class Metrics:
         self.errors = meter.create_counter(
             "userstream.call.errors", "{call}", "Calls that ended with an error, by its reason."
         )
-        # A rate sees no first error of a series that begins with it.
+        # A rate misses the first error of a series that starts with it, so these series start at 0.
         for method in METHODS:
             for reason in ("INTERNAL", "DATABASE_ERROR"):
                 self.errors.add(0, {"method": method, "reason": reason})
@@ -79,7 +79,7 @@ class Metrics:
         self._gauge("calls.active", _by_method(calls.active), "Calls that run just now.")
 
     def watch_database(self, database: Database) -> None:
-        """Tell of a database's pool, its kills and its driver."""
+        """Report a database's pool, kills and driver."""
         pool, driver = database.pool, database.driver
         self._gauge("pool.size", _one(lambda: pool.size), "The most connections.")
         self._gauge("pool.in_use", _one(lambda: pool.in_use), "Connections handed out.")
@@ -100,7 +100,7 @@ class Metrics:
         self._gauge("build.info", lambda _: [Observation(1, labels)], "What runs here; always 1.")
 
     def watch_server(self, health: ServingState, stalls: StallState) -> None:
-        """Tell of a server's health and its stalled calls."""
+        """Report a server's health and stalled calls."""
         self._gauge("serving", _one(lambda: int(health.serving)), "1 while health says SERVING.")
         self._gauge(
             "calls.stalled",

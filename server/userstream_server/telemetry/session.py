@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 
 class ObservedSession:
-    """Passes everything on to another session, with a span and a time for each query.
+    """A session that passes every call to another session, and records a span and the duration of each query.
 
     Args:
-        session: The other one.
-        stats: The call's.
-        seconds: Takes the time of each query.
-        tracer: Makes the spans.
-        engine: The database's kind.
+        session: The session that reads.
+        stats: The running call's stats.
+        seconds: Records the duration of each query, in seconds.
+        tracer: Creates the spans.
+        engine: The database's kind, for the spans.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ObservedSession:
 
     @property
     def dialect(self) -> Dialect:
-        """See `database.Session.dialect`."""
+        """The SQL dialect of the other session."""
         return self._session.dialect
 
     def look_at_table(self) -> Table:
@@ -64,24 +64,24 @@ class ObservedSession:
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
     ) -> Generator[list[Any]]:
-        """See `database.Session.blocks`."""
+        """Yield the query's rows in blocks, measured."""
         return self._read(self._session.blocks(query, rows), len)
 
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
-        """See `database.Session.encoded`."""
+        """Yield the query's users encoded, measured."""
         return self._read(self._session.encoded(query, rows), lambda block: block.user_count)
 
     def counted(self, query: Query) -> Generator[Counter[int]]:
-        """See `database.Session.counted`."""
+        """Yield the query's users counted by age, measured."""
         return self._read(self._session.counted(query), lambda ages: ages.total())
 
     def estimates(self, queries: Sequence[Query]) -> list[float]:
-        """See `rows.session.Session.estimates`."""
+        """Return the database's estimates of the queries' rows, measured."""
         with self._measured("estimate"):
             return self._session.estimates(queries)
 
     def interrupt(self) -> None:
-        """See `database.Session.interrupt`."""
+        """End the running queries of the other session."""
         self._session.interrupt()
 
     def _read(self, reading: Generator[T], rows_in: Callable[[T], int]) -> Generator[T]:
@@ -94,7 +94,7 @@ class ObservedSession:
 
     @contextmanager
     def _measured(self, kind: str) -> Iterator[Span]:
-        # No SQL, no parameters and no exception texts: they hold what users are asked for.
+        # No SQL, parameters or exception texts: they may hold personal data.
         span = self._tracer.start_span(
             f"{kind} user_data",
             context=self._stats.trace,

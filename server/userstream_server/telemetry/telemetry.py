@@ -1,4 +1,4 @@
-"""Putting metrics and traces together, and what a server needs of them."""
+"""Metrics and traces together, as the server uses them."""
 
 from contextlib import ExitStack
 
@@ -20,20 +20,20 @@ __all__ = ["Telemetry"]
 
 
 class Telemetry:
-    """What is measured of calls and queries.
+    """Measures calls and queries.
 
     Args:
-        settings: Say whether and where.
-        database: Whose pool and kills are told.
-        stack: Ends all of it.
-        worker: This process's number among several.
+        settings: Say what is on, and the addresses.
+        database: The database whose pool and kills are reported.
+        stack: Closes everything at its end.
+        worker: This worker's number; None without workers.
 
     Attributes:
-        metrics_port: Where metrics are served; None where they are not.
-        calls: Sums over running and ended calls.
+        metrics_port: The port of the metrics endpoint; None without one.
+        calls: Totals over running and finished calls.
         metrics: The service's own metrics.
-        grpc_metrics: The metrics that gRPC servers have in common.
-        tracer: Makes the spans.
+        grpc_metrics: The metrics that all gRPC servers share.
+        tracer: Creates the spans.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class Telemetry:
         self._engine = database.driver.engine
 
     def watch_server(self, health: ServingState, stalls: StallState) -> None:
-        """Tell of a server's health and its stalled calls too."""
+        """Report a server's health and stalled calls too."""
         self.metrics.watch_server(health, stalls)
 
     def observe(self, session: Session) -> Session:
-        """Return the same session, with each query measured for the running call."""
+        """Return a session that measures each query for the running call."""
         return ObservedSession(
             session, current_call_stats(), self.metrics.query_seconds, self.tracer, self._engine
         )
 
 
 def _own_address(address: str, worker: int) -> str:
-    """Return the address of one worker: each has its own numbers, so its own port."""
+    """Return a worker's address; each worker has its own metrics and therefore its own port."""
     host, _, port = address.rpartition(":")
     return f"{host}:{int(port) + worker if int(port) else 0}"

@@ -1,4 +1,4 @@
-"""Spans, sent by OTLP over gRPC; the context comes from the caller's W3C `traceparent`."""
+"""Spans, sent by OTLP over gRPC. The context comes from the caller's W3C `traceparent`."""
 
 import logging
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ __all__ = ["caller_context", "open_tracer"]
 
 _log = structlog.get_logger()
 _EXPORT_SECONDS = 3.0
-"""A collector that is away may hold up the end of the process for about this long."""
+"""An unreachable collector delays the end of the process by about this long."""
 _FIELDS = ("traceparent", "tracestate")
 _propagator = TraceContextTextMapPropagator()
 
 
 @contextmanager
 def open_tracer(endpoint: str, *, worker: int | None) -> Iterator[Tracer]:
-    """Yield a tracer for the block, whose last spans are sent at its end.
+    """Yield a tracer for a `with` block; the last spans are sent at its end.
 
     Args:
         endpoint: `http://host:port` of a collector, or `https://`; empty for a tracer that does nothing.
-        worker: This process's number among several.
+        worker: This worker's number; None without workers.
     """
     if not endpoint:
         yield NoOpTracer()
@@ -51,13 +51,13 @@ def open_tracer(endpoint: str, *, worker: int | None) -> Iterator[Tracer]:
 
 
 def caller_context(metadata: Any) -> Context:
-    """Return the trace that a call belongs to, as its metadata has it; an empty context without one."""
+    """Return the trace context in a call's metadata, or an empty context."""
     carrier = {key: value for key, value in metadata if key in _FIELDS and isinstance(value, str)}
     return _propagator.extract(carrier, Context())
 
 
 class _OneLine(logging.Handler):
-    """Says that the exporter has a problem, in a line like all others and without its words."""
+    """Logs that the exporter has a problem in our format, without the exporter's text."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _log.warning("telemetry_problem", source=record.name)
@@ -66,5 +66,5 @@ class _OneLine(logging.Handler):
 def _bring_into_our_log(logger: logging.Logger) -> None:
     logger.handlers = [_OneLine()]
     logger.propagate = False
-    # Retries are its own affair.
+    # The exporter retries by itself; only a lasting problem is worth a line.
     logger.setLevel(logging.ERROR)

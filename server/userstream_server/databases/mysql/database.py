@@ -76,7 +76,7 @@ class _Session:
         # Both databases have a line for each query, and end it with the columns rows, filtered (in per cent) and Extra.
         lines = [line for block in blocks for line in block if line[1] != b"UNION RESULT"]
         if len(lines) != len(queries):
-            raise InternalError("NO_ESTIMATE")
+            raise InternalError("DATABASE_ERROR")
         return [int(line[-3] or 0) * float(line[-2] or 0) / 100 for line in lines]
 
     def interrupt(self) -> None:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from benchmarks.arena import Arena
+from benchmarks.consumer import python_environment
 from benchmarks.databases import Table
-from benchmarks.load import python_environment
-from benchmarks.packages import PackagesNotFoundError, dynamic_command, unpacked
+from benchmarks.debian_packages import PackagesNotFoundError, dynamic_command, unpacked
 from benchmarks.rounds import Sample, consumers_cpu_seconds
 
 __all__ = ["c_reader", "driver_reader"]

@@ -77,10 +77,19 @@ def _table_missing() -> UserStreamError:
     )
 
 
+def _table_changed() -> UserStreamError:
+    return ConflictError(
+        "TABLE_CHANGED",
+        "The table user_data was altered under this snapshot. Retry; a stream resumes from its last"
+        " resume_token, with a new read view.",
+    )
+
+
 def _table_shape() -> UserStreamError:
     return PreconditionError(
         "TABLE_SHAPE",
-        "The table user_data lacks a column. `userstream-server --check` names it.",
+        "The table user_data lacks a column, or is a view that cannot be read."
+        " `userstream-server --check` says more.",
     )
 
 
@@ -119,7 +128,10 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
     # A server option forbids the statement; read-only transactions; InnoDB and the whole server read-only.
     _read_only: (1290, 1792, 1836, 1874),
     _table_missing: (1046, 1049, 1146),
-    _table_shape: (1054,),
+    # The definition has changed since the read view was taken.
+    _table_changed: (1412,),
+    # 1356 and 1449: a view whose table, column or definer is gone.
+    _table_shape: (1054, 1356, 1449),
 }
 _BY_NUMBER = {number: make for make, numbers in _TABLE.items() for number in numbers}
 

@@ -13,10 +13,11 @@ import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_client import Consistency, UserFilter, UserStreamClient
 from userstream_server.databases.url import DatabaseUrl
+from userstream_server.rows.dialects import MYSQL
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.scan import Scan
-from userstream_server.rows.sql import MYSQL, users_query
+from userstream_server.rows.sql import users_query
 from userstream_server.rows.table import Table
 from userstream_server.rpc import validation
 from userstream_server.rpc.tokens import KeyRange, Position, encode_partition, encode_token

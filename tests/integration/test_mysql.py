@@ -14,9 +14,10 @@ from userstream_server.errors import (
     PreconditionError,
     UnavailableError,
 )
+from userstream_server.rows.dialects import MYSQL
 from userstream_server.rows.generators import Users
 from userstream_server.rows.scan import Scan, UserFilter
-from userstream_server.rows.sql import MYSQL, Query, range_query
+from userstream_server.rows.sql import Query, range_query
 from userstream_server.rows.types import UserRow
 from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.admin import execute, open_url

@@ -18,8 +18,9 @@ from userstream_server.databases.mysql.database import MySQLDatabase
 from userstream_server.databases.mysql.native_library import RowFetcher, load_library
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import CallCancelledError, UnavailableError
+from userstream_server.rows.dialects import MYSQL
 from userstream_server.rows.scan import Scan
-from userstream_server.rows.sql import MYSQL, Query, users_query
+from userstream_server.rows.sql import Query, users_query
 from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.admin import execute, open_url
 from userstream_testing.native_build import compile_library, needs_compiler

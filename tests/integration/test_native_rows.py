@@ -20,8 +20,9 @@ from userstream_server.errors import (
     UnavailableError,
     UserStreamError,
 )
+from userstream_server.rows.dialects import MYSQL
 from userstream_server.rows.scan import Scan, UserFilter
-from userstream_server.rows.sql import MYSQL, Query, ages_query, users_query
+from userstream_server.rows.sql import Query, ages_query, users_query
 from userstream_server.rows.types import UserRow
 from userstream_server.seeding.seed import seed_synthetic, seed_users
 from userstream_testing.admin import admin_connection, execute, open_url

@@ -23,10 +23,11 @@ from userstream_server.errors import (
     UserStreamError,
 )
 from userstream_server.rows.ages import count_ages
+from userstream_server.rows.dialects import SQLITE, Dialect
 from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.sql import SQLITE, SQLITE_COLUMNS, Dialect, Query, Reach
+from userstream_server.rows.sql import SQLITE_COLUMNS, Query, Reach
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 

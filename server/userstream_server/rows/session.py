@@ -10,8 +10,9 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol
 
 from userstream_server.errors import ConflictError
+from userstream_server.rows.dialects import Dialect
 from userstream_server.rows.scan import Scan
-from userstream_server.rows.sql import Dialect, Query
+from userstream_server.rows.sql import Query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 

@@ -11,8 +11,9 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from userstream_server.call_stats import CallStats
 from userstream_server.errors import CallCancelledError
+from userstream_server.rows.dialects import Dialect
 from userstream_server.rows.session import BLOCK_ROWS, Session
-from userstream_server.rows.sql import Dialect, Query
+from userstream_server.rows.sql import Query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 

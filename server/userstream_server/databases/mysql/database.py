@@ -19,8 +19,9 @@ from userstream_server.databases.pool import Pool
 from userstream_server.databases.table_check import check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews, Tally
 from userstream_server.errors import InternalError, PreconditionError, UserStreamError
+from userstream_server.rows.dialects import MYSQL, Dialect
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.sql import MYSQL, MYSQL_COLUMNS, Dialect, Query
+from userstream_server.rows.sql import MYSQL_COLUMNS, Query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 

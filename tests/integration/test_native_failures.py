@@ -88,11 +88,15 @@ def test_an_exit_while_a_thread_fetches(url: str) -> None:
     """The buffer that the thread fills is not released under it: the process ends well."""
     program = """
         import sys, threading, time
-        from userstream_testing.admin import open_url
+        from userstream_server.databases.open import open_database
+        from userstream_server.databases.options import DatabaseOptions
+        from userstream_server.databases.url import DatabaseUrl
         from userstream_server.rows.sql import Query
 
+        database = open_database(DatabaseOptions(DatabaseUrl.parse(sys.argv[1])))
+
         def read():
-            with open_url(sys.argv[1]).session() as session:
+            with database.session() as session:
                 next(session.encoded(Query(sys.argv[2]), lambda: 10**7))
 
         threading.Thread(target=read, daemon=True).start()

@@ -169,7 +169,7 @@ def test_the_session_cannot_write(database: MySQLDatabase, seeded: str) -> None:
     """Even an account that may write is refused by the read-only session."""
     with (
         database.session() as session,
-        pytest.raises(UserStreamError, match="Internal error|read-only"),
+        pytest.raises(UserStreamError, match=r"Internal error|read-only"),
     ):
         list(session.blocks(Query("DELETE FROM user_data")))
 

@@ -21,6 +21,8 @@ from userstream_testing.client_runs import KINDS
 from userstream_testing.conformance_runs import run_scenario
 from userstream_testing.repository import ROOT
 
+pytestmark = pytest.mark.slow
+
 FOLDER = ROOT / "protos/userstream/v1/conformance"
 
 

@@ -25,6 +25,8 @@ from userstream_testing.admin import execute, open_url
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.in_process import served
 
+pytestmark = pytest.mark.slow
+
 USERS = 40
 EVERYONE = pb.UserFilter(age_over=-1)
 BYTES, COLLATION = pb.KEY_ORDER_UNSPECIFIED, pb.KEY_ORDER_COLLATION

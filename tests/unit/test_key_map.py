@@ -13,6 +13,8 @@ from userstream_server.rows.key_ranges import KeyRange
 from userstream_server.rows.key_space import KeySpace
 from userstream_server.seeding.synthetic import KEY_KINDS, KeyKind, synthetic_users
 
+pytestmark = pytest.mark.slow
+
 ROWS = 60_000
 EXACT_ROWS = 900
 """About what ten of InnoDB's pages hold."""

@@ -14,6 +14,8 @@ from packaging.version import Version
 from userstream_server.server_packages import MODULES
 from userstream_testing.repository import PROJECT, ROOT
 
+pytestmark = pytest.mark.slow
+
 BASE: list[str] = PROJECT["project"]["dependencies"]
 SERVER: list[str] = PROJECT["project"]["optional-dependencies"]["server"]
 PIN = re.compile(r"^([\w.-]+)==([\w.!+-]+)", re.MULTILINE)

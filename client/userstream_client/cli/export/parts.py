@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from userstream_client._client import UserStreamClient
+from userstream_client._interrupts import interrupt_behind
 from userstream_client._streams import BatchStream
 from userstream_client.cli._file_types import FileFormat
 from userstream_client.cli._formats import encoder_for
@@ -78,7 +79,10 @@ class PartReader:
     def _wait(self, futures: list[Future[None]], show: Callable[[int, int], None]) -> None:
         running = set(futures)
         while running:
-            done, running = wait(running, _SHOW_SECONDS, FIRST_EXCEPTION)
+            try:
+                done, running = wait(running, _SHOW_SECONDS, FIRST_EXCEPTION)
+            except RuntimeError as error:
+                raise interrupt_behind(error) from None
             for future in done:
                 future.result()
             show(self.user_count, self.estimated_users)

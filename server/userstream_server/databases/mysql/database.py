@@ -124,12 +124,9 @@ class _Session:
                 self._current.add(connection)
             try:
                 yield connection
-            except UserStreamError as error:
+            except UserStreamError:
                 connection.reusable = False
                 self._limits.check_cancelled()
-                if isinstance(error, PreconditionError):
-                    # Perhaps the table is another one than it was; the next call looks.
-                    self._database.known_table = None
                 raise
             finally:
                 with self._lock:
@@ -180,12 +177,19 @@ class MySQLDatabase:
         """How many queries were killed because their call had ended."""
         return self._kills.count
 
+    @contextmanager
     def session(
         self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
-    ) -> AbstractContextManager[_Session]:
+    ) -> Iterator[_Session]:
         """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self.options.query_timeout_seconds)
-        return self._views.opened(_Session(self, limits, caller), snapshot=snapshot)
+        try:
+            with self._views.opened(_Session(self, limits, caller), snapshot=snapshot) as session:
+                yield session
+        except PreconditionError:
+            # Perhaps the table is another one than it was: the next call looks.
+            self.known_table = None
+            raise
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""

@@ -90,8 +90,9 @@ def make_mariadbs_uuids(url: str) -> list[str]:
         url,
         f"CREATE TABLE user_data (user_id UUID NOT NULL PRIMARY KEY, {COLUMNS})",
         f"INSERT INTO user_data VALUES {rows()}",
-        "UPDATE user_data SET user_id = 'ffffffff-1234-11ef-8123-000000000001' WHERE age = 3",
-        "UPDATE user_data SET user_id = '00000001-1234-7abc-8123-ffffffffffff' WHERE age = 4",
+        # Of several versions, because some of them are ordered by their last part first.
+        "UPDATE user_data SET user_id = INSERT(user_id, 15, 1, '1') WHERE age % 3 = 1",
+        "UPDATE user_data SET user_id = INSERT(user_id, 15, 1, '7') WHERE age % 3 = 2",
     )
     return [row[0] for row in execute(url, "SELECT user_id FROM user_data ORDER BY user_id")]
 

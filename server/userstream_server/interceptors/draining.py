@@ -1,9 +1,11 @@
-"""Ends running calls properly when the server's drain time is over.
+"""How running calls end while the server stops.
 
-gRPC alone would close their connections. A caller then sees whatever its proxy makes of that, such as INTERNAL
-from a reset stream, instead of a status that says to resume elsewhere.
+gRPC closes a connection as soon as its last call has ended, and a call's connection when the drain time is
+over. Both lose data that the peer has not read yet: it reaches a closed socket, which answers with a reset.
+Behind a proxy, the caller then sees an error such as INTERNAL instead of OK or a status that says to resume.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,9 @@ from userstream_server.errors import CallCancelledError, UnavailableError
 from userstream_server.interceptors.base import Call, CallInterceptor, MessageHook
 
 __all__ = ["DrainInterceptor"]
+
+_LINGER_SECONDS = 1.0
+"""Enough for the last message to arrive, also behind a proxy that holds back what its own client has not read."""
 
 
 class _EndAfterMessage(MessageHook):
@@ -36,13 +41,18 @@ class _EndAfterMessage(MessageHook):
 
 
 class DrainInterceptor(CallInterceptor):
-    """Ends calls UNAVAILABLE with details, once told to."""
+    """Lets calls arrive completely while the server drains, and ends those that outlast it."""
 
     def __init__(self) -> None:
+        self._draining = False
         self._hook = _EndAfterMessage()
 
+    def begin(self) -> None:
+        """From now on, send a call's status a moment after its last message."""
+        self._draining = True
+
     def end_calls(self) -> None:
-        """End every stream after the message it is sending; whoever calls this interrupts the queries, too."""
+        """End every stream UNAVAILABLE after the message it is sending. The caller also interrupts their queries."""
         self._hook.over = True
 
     @contextmanager
@@ -54,6 +64,9 @@ class DrainInterceptor(CallInterceptor):
             if self._hook.over and call.context.is_active():
                 raise _stopping() from None
             raise
+        finally:
+            if self._draining and call.context.is_active():
+                time.sleep(_LINGER_SECONDS)
 
 
 def _stopping() -> UnavailableError:

@@ -45,7 +45,7 @@ class _Parts:
         access: Who may call.
         monitor: The health, from the database.
         stalls: Ends calls that wait too long for their caller.
-        drain: Ends the calls that outlast the drain time.
+        drain: How calls end while the server stops.
         interrupter: Ends the queries of calls that end early.
         readers: The threads that prefetch.
     """
@@ -102,6 +102,7 @@ class UserStreamServer:
         """
         self._parts.monitor.drain()
         time.sleep(notice_seconds)
+        self._parts.drain.begin()
         main, *others = self._servers
         stopped = main.stop(grace_seconds + _STOP_SECONDS)
         if not stopped.wait(grace_seconds):

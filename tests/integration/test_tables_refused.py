@@ -1,5 +1,6 @@
 """Tables that cannot be served are refused in one line that says what to do, and only what can be done."""
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +15,7 @@ from userstream_server.rows.types import UserRow
 from userstream_server.seeding.seed import seed_users
 from userstream_server.settings import load_settings
 from userstream_testing.admin import execute, open_url
+from userstream_testing.repository import ROOT
 
 COLUMNS = "name VARCHAR(255) NOT NULL, email VARCHAR(255) NOT NULL, age INT NOT NULL"
 TEXT_KEY = "CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
@@ -208,6 +210,19 @@ def test_enough_rights(url: str, statements: list[str], grants: list[str], words
         findings = list(find_all(load_settings(database_url=limited)))
 
     assert any(f.subject == "table" and f.state == "ok" and words in f.text for f in findings)
+
+
+def test_the_documented_view(url: str) -> None:
+    """The statements of docs/tables.md, word for word, make a view that is served."""
+    page = (ROOT / "docs/tables.md").read_text("utf-8")
+    section = page[page.index("### Views") : page.index("## Rows")]
+    view, grants = re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
+    execute(url, PEOPLE.replace("team INT", "deleted_at DATETIME"), view)
+    rights = re.findall(r"GRANT (.*?) TO 'userstream'@'%';", grants.replace("ALX_prodev.", ""))
+    with account(url, *rights) as limited, closing(open_url(limited)) as database:
+        assert database.check().table.is_view
+
+    assert len(rights) == 2
 
 
 @pytest.mark.parametrize(

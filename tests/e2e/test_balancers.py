@@ -1,5 +1,6 @@
 """Rolling restarts of three servers behind each kind of balancer, as callers see them."""
 
+import csv
 import subprocess
 import threading
 import time
@@ -16,8 +17,10 @@ from userstream_testing.balancers import BALANCERS, Backend
 from userstream_testing.calls import RichError, stub_for
 from userstream_testing.command import COMMAND, clean_environment
 from userstream_testing.debian_packages import PackageNotFoundError
+from userstream_testing.fault_proxy import FaultProxy, Plan
 from userstream_testing.mysql_server import free_port
 from userstream_testing.server_process import ServerProcess
+from userstream_testing.waiting import until
 
 USERS = 60_000
 SERVERS = 3
@@ -67,6 +70,10 @@ class Fleet:
     def stop(self, number: int) -> None:
         """Stop a server as an operator does; it must end by itself."""
         assert self._servers[number].terminate() == 0
+
+    def kill(self, number: int) -> None:
+        """End a server as the machine's end would."""
+        self._servers[number].kill()
 
     def restart_all(self) -> None:
         """Restart one after the other, each when the one before takes calls again."""
@@ -132,10 +139,10 @@ def stream_without_resume(target: str) -> None:
         assert user_count == USERS
 
 
-def export(target: str, output: Path) -> None:
+def export(target: str, output: Path, partitions: int = 2) -> None:
     """Export with the command, in key ranges; the file must hold every user."""
     done = subprocess.run(
-        [*COMMAND, "export", "--output", str(output), "--partitions", "2"],
+        [*COMMAND, "export", "--output", str(output), "--partitions", str(partitions)],
         env=clean_environment(USERSTREAM_TARGET=target),
         capture_output=True,
         text=True,
@@ -178,6 +185,30 @@ def test_a_rolling_restart_fails_no_call(
 
     assert [] == [failure for caller in callers for failure in caller.failures]
     assert all(caller.done for caller in callers)
+
+
+def test_an_export_uses_all_servers_and_outlives_one(reader_url: str, tmp_path: Path) -> None:
+    """Its key ranges are spread over the servers; those of a killed one move, and the file is whole and in order."""
+    output = tmp_path / "users.csv"
+    slow = Plan(latency_seconds=0.01, slice_bytes=8192)
+    with (
+        Fleet(reader_url, tmp_path, drain_seconds=1, notice_seconds=0) as fleet,
+        ExitStack() as stack,
+    ):
+        proxies = [stack.enter_context(FaultProxy(backend.port)) for backend in fleet.backends]
+        for proxy in proxies:
+            proxy.plans.extend([slow] * 20)
+        target = ",".join(proxy.target for proxy in proxies)
+        exporting = Caller(stop := threading.Event(), lambda: export(target, output, partitions=6))
+        until(lambda: all(sum(proxy.passed) > 100_000 for proxy in proxies))
+        stop.set()
+        fleet.kill(0)
+        exporting.join(60)
+
+    assert ([], 1) == (exporting.failures, exporting.done)
+    with output.open(newline="") as file:
+        ids = [row["user_id"] for row in csv.DictReader(file)]
+    assert ids == sorted(set(ids))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from userstream_server.auth.bearer_tokens import SHORT_TOKEN_CHARS, AuthTokens
+from userstream_server.auth.field_rules import FieldRules
 from userstream_server.auth.tls import expiry_of
 from userstream_server.databases.database import Database, DatabaseFound
 from userstream_server.databases.open import open_database
@@ -47,6 +48,7 @@ def find_all(settings: ServerSettings) -> Iterator[Finding]:
     yield _files(settings)
     yield _tls(settings)
     yield _tokens(settings)
+    yield _fields(settings)
     database = open_database(settings.database_options)
     try:
         yield from _database(settings, database)
@@ -95,6 +97,25 @@ def _tokens(settings: ServerSettings) -> Finding:
         text = f"{len(tokens)} in the file, one with {tokens.shortest_chars} characters: it may be guessed"
         return Finding("tokens", "warn", f"{text}; use random ones of {SHORT_TOKEN_CHARS} or more")
     return Finding("tokens", "ok", f"{len(tokens)} in the file")
+
+
+def _fields(settings: ServerSettings) -> Finding:
+    rules = FieldRules.parse(settings.fields_allowed)
+    if not rules.entries:
+        return Finding("fields", "ok", "every caller may read all")
+    missing = rules.names(tokens=True) - _token_names(settings)
+    if missing:
+        text = f"no token has the name {', '.join(sorted(missing))}: write `name=NAME TOKEN` in the file of tokens"
+        return Finding("fields", "warn", text)
+    return Finding("fields", "ok", f"{len(rules.entries)} entries; other callers read user_id only")
+
+
+def _token_names(settings: ServerSettings) -> frozenset[str]:
+    try:
+        path = settings.auth_tokens_file
+        return AuthTokens(path).names if path else frozenset()
+    except (OSError, ValueError):
+        return frozenset()  # `_tokens` says so
 
 
 def _order(found: DatabaseFound) -> str:

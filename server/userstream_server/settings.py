@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from userstream_server.auth.certificate_names import ClientNames
+from userstream_server.auth.field_rules import FieldRules
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 
@@ -62,7 +63,9 @@ class ServerSettings(BaseSettings):
     allow_plaintext: bool = False
     """Allow plaintext on addresses other than loopback."""
     auth_tokens_file: Path | None = None
-    """File of bearer tokens, one per line; if set, every call must carry one of them."""
+    """File of bearer tokens, one per line, as `TOKEN` or `name=NAME TOKEN`; if set, every call must carry one."""
+    fields_allowed: str = ""
+    """Fields that a caller may read: CALLER=FIELD+FIELD, comma-separated; the first that fits counts; empty: all."""
 
     pool_size: Count = 8
     """Maximum number of database connections for queries."""
@@ -153,6 +156,12 @@ class ServerSettings(BaseSettings):
         ClientNames.parse(value)
         return value
 
+    @field_validator("fields_allowed")
+    @classmethod
+    def _check_fields_allowed(cls, value: str) -> str:
+        FieldRules.parse(value)
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, value: SecretStr) -> SecretStr:
@@ -191,6 +200,19 @@ class ServerSettings(BaseSettings):
             )
         if _port(self.metrics_listen) + self.workers > 65_536:
             raise ValueError("USERSTREAM_METRICS_LISTEN leaves no port for every worker")
+        return self
+
+    @model_validator(mode="after")
+    def _check_callers_of_fields(self) -> "ServerSettings":
+        rules = FieldRules.parse(self.fields_allowed)
+        if rules.names(tokens=True) and self.auth_tokens_file is None:
+            raise ValueError(
+                "USERSTREAM_FIELDS_ALLOWED names a token and needs USERSTREAM_AUTH_TOKENS_FILE"
+            )
+        if rules.names(tokens=False) and self.tls_client_ca is None:
+            raise ValueError(
+                "USERSTREAM_FIELDS_ALLOWED names a certificate and needs USERSTREAM_TLS_CLIENT_CA"
+            )
         return self
 
     @property

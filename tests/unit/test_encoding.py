@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.rows import encoding
+from userstream_server.rows.fields import ALL_FIELDS, in_order
 from userstream_server.rows.types import EncodedUsers, RawRow
 
 AGE_MAX = 9_999_999_999
@@ -92,6 +93,20 @@ def test_blocks_are_encoded_as_they_are_read() -> None:
         EncodedUsers(encoding.encode_users(blocks[0]), 3, b"id 1id 2id 3", b"id 3"),
         EncodedUsers(encoding.encode_users(blocks[1]), 1, b"id 4", b"id 4"),
     ] == list(encoding.encode_blocks(reading))
+
+
+@given(st.lists(users, max_size=20), st.lists(st.sampled_from(ALL_FIELDS)).map(in_order))
+def test_some_fields(rows: list[tuple[str, str, str, int]], fields: tuple[str, ...]) -> None:
+    """Users of whom only some fields were read are those that protobuf writes with the others unset."""
+    response = pb.StreamUsersResponse()
+    for row in rows:
+        named = dict(zip(ALL_FIELDS, row, strict=True))
+        response.users.add(**{name: named[name] for name in fields})
+    columns = [ALL_FIELDS.index(name) for name in fields]
+    read = [tuple(raw(row)[column] for column in columns) for row in rows]
+    encoded = encoding.encode_blocks((block for block in [read] if block), fields)
+
+    assert response.SerializeToString() == b"".join(block.users for block in encoded)
 
 
 def test_leaving_early_closes_what_is_read() -> None:

@@ -21,6 +21,7 @@ Rules that hold for every RPC:
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -263,6 +264,7 @@ class StreamUsersRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     MAX_USERS_PER_MESSAGE_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """resume_token, from a message of an earlier call, goes on after the last user of that message. All other fields
     but max_users_per_message must be as in the call that made it. Empty: from the start.
@@ -281,6 +283,13 @@ class StreamUsersRequest(_message.Message):
     def filter(self) -> Global___UserFilter:
         """filter selects the users. Unset: all."""
 
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask names the fields of User to send: user_id, name, email, age, or * for all. user_id always comes; fields
+        that are not named are not read and stay empty. Without paths: all fields. A resume_token belongs to the fields that
+        were asked for, in whatever order.
+        """
+
     def __init__(
         self,
         *,
@@ -290,10 +299,11 @@ class StreamUsersRequest(_message.Message):
         limit: _builtins.int = ...,
         max_users_per_message: _builtins.int = ...,
         consistency: Global___Consistency.ValueType = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "filter", b"filter", "limit", b"limit", "max_users_per_message", b"max_users_per_message", "partition", b"partition", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "filter", b"filter", "limit", b"limit", "max_users_per_message", b"max_users_per_message", "partition", b"partition", "read_mask", b"read_mask", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -355,6 +365,7 @@ class BatchUsersRequest(_message.Message):
     PARTITION_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     batch_size: _builtins.int
     """batch_size is the number of users in each batch but the last. 0: 1000. At most 10000."""
     resume_token: _builtins.str
@@ -371,6 +382,13 @@ class BatchUsersRequest(_message.Message):
     def filter(self) -> Global___UserFilter:
         """filter selects the users. Where age_over is unset it is 25; set it to -1 for users of every age."""
 
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask names the fields of User to send: user_id, name, email, age, or * for all. user_id always comes; fields
+        that are not named are not read and stay empty. Without paths: all fields. A resume_token belongs to the fields that
+        were asked for, in whatever order.
+        """
+
     def __init__(
         self,
         *,
@@ -380,10 +398,11 @@ class BatchUsersRequest(_message.Message):
         partition: _builtins.str = ...,
         limit: _builtins.int = ...,
         consistency: Global___Consistency.ValueType = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "consistency", b"consistency", "filter", b"filter", "limit", b"limit", "partition", b"partition", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "consistency", b"consistency", "filter", b"filter", "limit", b"limit", "partition", b"partition", "read_mask", b"read_mask", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -444,6 +463,7 @@ class PaginateRequest(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     PAGE_LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """page_size is the number of users a page. 0: 100. Above 10000 it is taken as 10000."""
     page_token: _builtins.str
@@ -460,6 +480,13 @@ class PaginateRequest(_message.Message):
     def filter(self) -> Global___UserFilter:
         """filter selects the users. Unset: all."""
 
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask names the fields of User to send: user_id, name, email, age, or * for all. user_id always comes; fields
+        that are not named are not read and stay empty. Without paths: all fields. A page_token belongs to the fields that
+        were asked for, in whatever order.
+        """
+
     def __init__(
         self,
         *,
@@ -468,10 +495,11 @@ class PaginateRequest(_message.Message):
         offset: _builtins.int = ...,
         page_limit: _builtins.int = ...,
         filter: Global___UserFilter | None = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "offset", b"offset", "page_limit", b"page_limit", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "offset", b"offset", "page_limit", b"page_limit", "page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

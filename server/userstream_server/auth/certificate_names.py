@@ -6,7 +6,14 @@ from hashlib import sha256
 from ipaddress import ip_address
 from typing import NamedTuple
 
-__all__ = ["SERVICES", "CertificateName", "ClientNames", "names_in_certificate"]
+__all__ = [
+    "SERVICES",
+    "CertificateName",
+    "ClientNames",
+    "fits",
+    "names_in_certificate",
+    "pattern_of",
+]
 
 SERVICES = ("userstream.v1.UserService", "grpc.reflection.v1alpha.ServerReflection")
 """The services an entry can name. Health is open to every client whose certificate a trusted authority signed."""
@@ -74,12 +81,12 @@ class ClientNames:
     def allowed(self, service: str, names: Iterable[CertificateName]) -> CertificateName | None:
         """Return the first of a certificate's names that may call a service; None if none may."""
         patterns = list(self._patterns(service))
-        return next((n for n in names if any(_fits(n, p) for p in patterns)), None)
+        return next((n for n in names if any(fits(n, p) for p in patterns)), None)
 
     def _patterns(self, service: str) -> Iterator[CertificateName]:
         for of, name in self.entries:
             if of in {"", service.lower()}:
-                yield CertificateName(_kind_of(name), name)
+                yield pattern_of(name)
 
 
 def _entry(text: str) -> tuple[str, str]:
@@ -94,6 +101,11 @@ def _entry(text: str) -> tuple[str, str]:
             "takes NAME, *.NAME or SERVICE=NAME, with commas; * stands for a whole first label"
         )
     return service, name
+
+
+def pattern_of(entry: str) -> CertificateName:
+    """Return the name, or the pattern of names, that an entry of a list means."""
+    return CertificateName(_kind_of(entry), entry.lower())
 
 
 def _kind_of(entry: str) -> str:
@@ -113,8 +125,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _fits(name: CertificateName, pattern: CertificateName) -> bool:
-    """Compare a name with one of the same kind; a common name has no kind, and stands alone if it counts."""
+def fits(name: CertificateName, pattern: CertificateName) -> bool:
+    """Compare a name with a pattern of the same kind; a common name has no kind, and stands alone if it counts."""
     if name.kind not in {pattern.kind, _COMMON}:
         return False
     if pattern.text.startswith("*."):

@@ -108,7 +108,7 @@ class _Session:
         return self._blocks(query, rows, self._held)
 
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
-        return encode_blocks(self.blocks(query, rows))
+        return encode_blocks(self.blocks(query, rows), query.fields)
 
     def counted(self, query: Query) -> Generator[Counter[int]]:
         return count_ages(self.blocks(query))

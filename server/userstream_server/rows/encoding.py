@@ -10,10 +10,12 @@ Source of the format: https://protobuf.dev/programming-guides/encoding/
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
+from typing import Any
 
 from google.protobuf.message import Message
 
 from userstream_server.errors import PreconditionError
+from userstream_server.rows.fields import ALL_FIELDS, widened
 from userstream_server.rows.row_check import check_rows, checked_age
 from userstream_server.rows.types import EncodedUsers, RawRow
 
@@ -65,15 +67,21 @@ _user_id_prefixes, _name_prefixes, _email_prefixes = map(_text_prefixes, (_USER_
 _ages = {digits: _age_field(digits) for digits in (b"%d" % age for age in range(_READY_AGES))}
 
 
-def encode_blocks(blocks: Generator[list[RawRow]]) -> Generator[EncodedUsers]:
+def encode_blocks(
+    blocks: Generator[list[Any]], fields: tuple[str, ...] = ALL_FIELDS
+) -> Generator[EncodedUsers]:
     """Check and encode blocks of rows while they are read, hot in the processor's cache; closes `blocks`.
+
+    Args:
+        blocks: Rows with the columns of `fields`.
+        fields: What was read of each user.
 
     Raises:
         PreconditionError: A row cannot be sent.
     """
     with closing(blocks):
         for rows in blocks:
-            yield _encode_block(rows)
+            yield _encode_block(widened(rows, fields))
 
 
 def _encode_block(rows: Sequence[RawRow]) -> EncodedUsers:

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Final
 
 from userstream_server.rows.dialects import Dialect, escape_like
+from userstream_server.rows.fields import ALL_FIELDS
 from userstream_server.rows.scan import EVERYONE, Scan, UserFilter
 
 __all__ = [
@@ -49,12 +50,14 @@ class Query:
         parameters: The values, in order.
         columns: How many columns a row has.
         reach: How much of the table it reads; decides which connections of the pool it may take.
+        fields: Which fields of a user the columns are, in order; of a query for users alone.
     """
 
     text: str
     parameters: tuple[object, ...] = ()
     columns: int = 1
     reach: Reach = Reach.ROWS
+    fields: tuple[str, ...] = ALL_FIELDS
 
 
 def users_query(dialect: Dialect, scan: Scan, *, limit: int, offset: int = 0) -> Query:
@@ -62,11 +65,12 @@ def users_query(dialect: Dialect, scan: Scan, *, limit: int, offset: int = 0) ->
     where, parameters = _where(dialect, scan)
     skip = f" OFFSET {int(offset)}" if offset else ""
     return Query(
-        f"SELECT {_columns(dialect)} FROM user_data{where}"
+        f"SELECT {_columns(dialect, scan.fields)} FROM user_data{where}"
         f" ORDER BY {dialect.key} LIMIT {int(limit)}{skip}",
         parameters,
-        columns=4,
+        columns=len(scan.fields),
         reach=Reach.RANGE if offset else _reach(scan),
+        fields=scan.fields,
     )
 
 
@@ -161,9 +165,9 @@ def ends_query(dialect: Dialect, ranges: Sequence[tuple[int, tuple[str, str]]]) 
     return Query(" UNION ALL ".join(texts), tuple(parameters), columns=3)
 
 
-def _columns(dialect: Dialect) -> str:
-    texts = (dialect.text.format(name) for name in ("user_id", "name", "email"))
-    return ", ".join([*texts, dialect.number.format("age")])
+def _columns(dialect: Dialect, fields: Sequence[str]) -> str:
+    patterns = {"age": dialect.number}
+    return ", ".join(patterns.get(name, dialect.text).format(name) for name in fields)
 
 
 def _where(dialect: Dialect, scan: Scan) -> tuple[str, tuple[object, ...]]:

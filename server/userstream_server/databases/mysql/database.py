@@ -62,7 +62,7 @@ class _Session:
         return self._read(MySQLConnection.blocks, query, rows)
 
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
-        return self._read(MySQLConnection.encoded, query, rows)
+        return self._read(MySQLConnection.encoded, query, rows, query.fields)
 
     def counted(self, query: Query) -> Generator[Counter[int]]:
         return self._read(MySQLConnection.counted, query)
@@ -104,9 +104,7 @@ class _Session:
                 if connection.reusable:
                     connection.execute("ROLLBACK")
 
-    def _read(
-        self, read: Callable[..., Generator[T]], query: Query, *more: Callable[[], int]
-    ) -> Generator[T]:
+    def _read(self, read: Callable[..., Generator[T]], query: Query, *more: Any) -> Generator[T]:
         held = self._held
         with self._running(
             nullcontext(held) if held else self._connections.for_query(query)

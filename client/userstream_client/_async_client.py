@@ -1,6 +1,6 @@
 """The asyncio client: `_core.py` with awaits."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
@@ -69,8 +69,11 @@ class AsyncUserStreamClient(
         page_token: str = "",
         offset: int = 0,
         page_limit: int = 0,
+        fields: Iterable[str] | str = (),
     ) -> AsyncGenerator[Page]:
-        scan = PageScan(where, page_size, page_token, offset=offset, page_limit=page_limit)
+        scan = PageScan(
+            where, page_size, page_token, offset=offset, page_limit=page_limit, fields=fields
+        )
         while scan.begin_page():
             async with aclosing(self._items(scan)) as pages:
                 async for page in pages:

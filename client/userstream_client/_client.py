@@ -1,6 +1,6 @@
 """The sync client: `_core.py` with blocking I/O."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from functools import cached_property
 from types import TracebackType
 from typing import Self, TypeVar
@@ -61,8 +61,11 @@ class UserStreamClient(ClientCore[UserStream, BatchStream, Generator[AverageAgeP
         page_token: str = "",
         offset: int = 0,
         page_limit: int = 0,
+        fields: Iterable[str] | str = (),
     ) -> Generator[Page]:
-        scan = PageScan(where, page_size, page_token, offset=offset, page_limit=page_limit)
+        scan = PageScan(
+            where, page_size, page_token, offset=offset, page_limit=page_limit, fields=fields
+        )
         while scan.begin_page():
             yield from self._items(scan)
 

@@ -14,6 +14,7 @@ __all__ = [
     "AgeUpTo",
     "ConsistencyOption",
     "EmailDomain",
+    "Fields",
     "Format",
     "FormatOption",
     "Limit",
@@ -52,6 +53,14 @@ NamePrefix = Annotated[
 ]
 EmailDomain = Annotated[
     str, typer.Option(help="The e-mail address ends in @ and this.", rich_help_panel=_FILTER)
+]
+Fields = Annotated[
+    str,
+    typer.Option(
+        "--fields",
+        metavar="NAMES",
+        help="Only these columns, with commas between, such as user_id,age; user_id always comes.",
+    ),
 ]
 Limit = Annotated[int, typer.Option(min=0, help="The most users; 0 for all.")]
 FormatOption = Annotated[

@@ -13,9 +13,8 @@ from rich.text import Text
 from userstream_client.cli._arguments import Format
 from userstream_client.cli._formats import Row, encoder_for, escaped
 
-__all__ = ["USER_COLUMNS", "Output", "note"]
+__all__ = ["Output", "note"]
 
-USER_COLUMNS = ("user_id", "name", "email", "age")
 _WIDTHS = {"user_id": 36, "age": 4, "batch": 6, "page": 6, "estimated_users": 15}
 _NUMBERS = {"age", "estimated_users"}
 _ROWS_AT_ONCE = 200

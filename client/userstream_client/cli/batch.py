@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from userstream_client.cli import _arguments as args
-from userstream_client.cli._output import USER_COLUMNS, Output, note
+from userstream_client.cli._columns import columns_from
+from userstream_client.cli._output import Output, note
 from userstream_client.cli.stream import explained, summed_up
 from userstream_client.errors import UserStreamError
 from userstream_client.models import Consistency
@@ -23,6 +24,7 @@ def batch(
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
+    fields: args.Fields = "",
     style: args.FormatOption = args.Format.TABLE,
     partition: args.PartitionOption = "",
     consistency: args.ConsistencyOption = Consistency.LIVE,
@@ -33,6 +35,7 @@ def batch(
 ) -> None:
     """Print batches of users; without --age-over, of those over 25."""
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
+    columns = columns_from(fields)
     with (
         args.open_client(target, timeout, no_resume=no_resume) as client,
         client.batch_users(
@@ -42,12 +45,13 @@ def batch(
             partition=partition,
             consistency=consistency,
             resume_token=resume_token,
+            fields=columns.fields,
         ) as batches,
     ):
-        output = Output(style, ("batch", *USER_COLUMNS))
+        output = Output(style, ("batch", *columns.names))
         try:
             for number, users in enumerate(batches, start=1):
-                output.write([(number, *user) for user in users])
+                output.write([(number, *row) for row in columns.rows(users)])
         except UserStreamError as error:
             raise explained(error, batches) from None
         output.close()

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from userstream_client.cli import _arguments as args
-from userstream_client.cli._output import USER_COLUMNS, Output
+from userstream_client.cli._columns import columns_from
+from userstream_client.cli._output import Output
 
 __all__ = ["pages"]
 
@@ -23,6 +24,7 @@ def pages(
     age_up_to: args.AgeUpTo = None,
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
+    fields: args.Fields = "",
     style: args.FormatOption = args.Format.TABLE,
     target: args.Target = None,
     timeout: args.Timeout = None,
@@ -30,13 +32,19 @@ def pages(
 ) -> None:
     """Print pages of users. Where more follow, stderr has the token for the next one."""
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
+    columns = columns_from(fields)
     next_page_token = ""
     with args.open_client(target, timeout, no_resume=no_resume) as client:
-        output = Output(style, ("page", *USER_COLUMNS))
+        output = Output(style, ("page", *columns.names))
         for page in client.lazy_paginate(
-            page_size, where, page_token=page_token, offset=offset, page_limit=page_limit
+            page_size,
+            where,
+            page_token=page_token,
+            offset=offset,
+            page_limit=page_limit,
+            fields=columns.fields,
         ):
-            output.write([(page.page_number, *user) for user in page.users])
+            output.write([(page.page_number, *row) for row in columns.rows(page.users)])
             next_page_token = page.next_page_token
         output.close()
     if next_page_token:

@@ -4,7 +4,8 @@ from contextlib import closing
 
 from userstream_client._streams import BatchStream
 from userstream_client.cli import _arguments as args
-from userstream_client.cli._output import USER_COLUMNS, Output, note
+from userstream_client.cli._columns import columns_from
+from userstream_client.cli._output import Output, note
 from userstream_client.errors import DataIntegrityError, InvalidRequestError, UserStreamError
 from userstream_client.models import Consistency, Receipt
 
@@ -18,6 +19,7 @@ def stream(
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
+    fields: args.Fields = "",
     style: args.FormatOption = args.Format.TABLE,
     partition: args.PartitionOption = "",
     consistency: args.ConsistencyOption = Consistency.LIVE,
@@ -28,6 +30,7 @@ def stream(
 ) -> None:
     """Print the users in order of user_id, each as soon as it comes."""
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
+    columns = columns_from(fields)
     with args.open_client(target, timeout, no_resume=no_resume) as client:
         users = client.stream_users(
             where,
@@ -35,12 +38,13 @@ def stream(
             partition=partition,
             consistency=consistency,
             resume_token=resume_token,
+            fields=columns.fields,
         )
         with closing(users.chunks()) as chunks:
-            output = Output(style, USER_COLUMNS)
+            output = Output(style, columns.names)
             try:
                 for chunk in chunks:
-                    output.write(chunk)
+                    output.write(columns.rows(chunk))
             except UserStreamError as error:
                 raise explained(error, chunks) from None
             output.close()

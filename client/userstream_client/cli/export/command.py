@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from userstream_client._client import UserStreamClient
 from userstream_client.cli import _arguments as args
+from userstream_client.cli._columns import columns_from
 from userstream_client.cli._compression import Compression
 from userstream_client.cli._file_types import FileFormat, file_type_from
 from userstream_client.cli._output import note
@@ -69,6 +70,7 @@ def export(
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
+    fields: args.Fields = "",
     consistency: args.ConsistencyOption = Consistency.LIVE,
     target: args.Target = None,
     timeout: args.Timeout = None,
@@ -78,7 +80,7 @@ def export(
     plan = Plan(
         output,
         Path(output).resolve(),
-        file_type_from(output, style, compression),
+        file_type_from(output, style, compression, columns_from(fields)),
         args.filter_from(age_over, age_up_to, name_prefix, email_domain),
         limit,
         consistency,

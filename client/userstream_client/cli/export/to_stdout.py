@@ -12,7 +12,6 @@ from userstream_client._streams import BatchStream
 from userstream_client.cli._compression import compressor_for
 from userstream_client.cli._file_types import COLUMNAR, FileFormat
 from userstream_client.cli._formats import encoder_for
-from userstream_client.cli._output import USER_COLUMNS
 from userstream_client.cli._problems import ExportProblem, UsageProblem, advice
 from userstream_client.cli.export.plan import Plan
 from userstream_client.cli.export.stopping import Stopped, stop_on_signals
@@ -47,7 +46,12 @@ def write_to_stdout(client: UserStreamClient, plan: Plan) -> int:
         ExportProblem: What was written is not the whole.
         typer.Exit: A signal ended it; the line is printed.
     """
-    stream = client.stream_users(plan.where, limit=plan.limit, consistency=plan.consistency)
+    stream = client.stream_users(
+        plan.where,
+        limit=plan.limit,
+        consistency=plan.consistency,
+        fields=plan.file_type.columns.fields,
+    )
     with closing(stream.chunks()) as chunks:
         try:
             with stop_on_signals():
@@ -70,10 +74,11 @@ def write_to_stdout(client: UserStreamClient, plan: Plan) -> int:
 def _copy(plan: Plan, chunks: BatchStream, output: BinaryIO) -> None:
     encode = encoder_for(plan.file_type.format)
     member = compressor_for(plan.file_type.compression)
+    columns = plan.file_type.columns
     if plan.file_type.format is FileFormat.CSV:
-        output.write(member.compress(encode(USER_COLUMNS, [USER_COLUMNS]).encode()))
+        output.write(member.compress(encode(columns.names, [columns.names]).encode()))
     for users in chunks:
-        output.write(member.compress(encode(USER_COLUMNS, users).encode()))
+        output.write(member.compress(encode(columns.names, columns.rows(users)).encode()))
         output.flush()
     output.write(member.flush())
     output.flush()

@@ -1,6 +1,6 @@
 """The asyncio client: `_core.py` with awaits."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
@@ -26,6 +26,7 @@ from userstream_client.models import (
     Page,
     Partition,
     UserFilter,
+    UserLookup,
 )
 
 __all__ = ["AsyncUserStreamClient"]
@@ -78,6 +79,11 @@ class AsyncUserStreamClient(
             async with aclosing(self._items(scan)) as pages:
                 async for page in pages:
                     yield page
+
+    async def batch_get_users(
+        self, user_ids: Sequence[str], *, fields: Iterable[str] | str = ()
+    ) -> UserLookup:
+        return await unary_result(self._lookup_call(user_ids, fields), self._start)
 
     async def average_age(
         self, where: UserFilter | None = None, *, include_histogram: bool = False

@@ -1,7 +1,8 @@
 """What both clients share: arguments, documentation, requests and retry decisions. No I/O of its own."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from userstream.v1 import user_service_pb2 as pb
@@ -17,6 +18,7 @@ from userstream_client.models import (
     Consistency,
     Partition,
     UserFilter,
+    UserLookup,
 )
 
 __all__ = ["ClientCore"]
@@ -156,6 +158,21 @@ class ClientCore(ClientBase, Generic[UserStreamT, BatchStreamT, RunningAverageT]
         """
 
     @abstractmethod
+    def batch_get_users(self, user_ids: Sequence[str], *, fields: Iterable[str] | str = ()) -> Any:
+        """Return the users with these ids.
+
+        Args:
+            user_ids: 1 to 1000 ids, each exactly as the table holds it.
+            fields: What to read of each user, as for `stream_users`; empty for all fields.
+
+        Returns:
+            `UserLookup`: the users in the order of the ids, and the ids that no user has.
+
+        Raises:
+            UserStreamError: The call failed and will not be retried, or brought other users.
+        """
+
+    @abstractmethod
     def average_age(
         self, where: UserFilter | None = None, *, include_histogram: bool = False
     ) -> Any:
@@ -203,6 +220,13 @@ class ClientCore(ClientBase, Generic[UserStreamT, BatchStreamT, RunningAverageT]
 
     @abstractmethod
     def _running_average(self, scan: AgesScan) -> RunningAverageT: ...
+
+    def _lookup_call(
+        self, user_ids: Sequence[str], fields: Iterable[str] | str
+    ) -> UnaryCall[UserLookup]:
+        request = pb.BatchGetUsersRequest(user_ids=user_ids, read_mask=mask_of(fields))
+        found = partial(messages.lookup_from, user_ids=tuple(user_ids))
+        return UnaryCall("BatchGetUsers", request, found, self._attempts())
 
     def _average_age_call(
         self, where: UserFilter | None, *, include_histogram: bool

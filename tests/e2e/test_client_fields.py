@@ -11,6 +11,7 @@ from userstream_client import (
     InvalidRequestError,
     User,
     UserFilter,
+    UserLookup,
     UserStreamClient,
 )
 from userstream_client import _decoding as decoding
@@ -91,6 +92,25 @@ def test_a_checkpoint_continues(shared_server: ServerProcess, users: list[UserRo
 
     assert [u.user_id for u in users] == [u.user_id for u in begun + rest]
     assert "INVALID_TOKEN" == caught.value.reason
+
+
+def test_lookups(shared_server: ServerProcess, users: list[UserRow], tmp_path: Path) -> None:
+    """Users by id, by both clients and the command, in their order and with these fields."""
+    ids = [users[7].user_id, "nobody", users[2].user_id]
+    expected = [User(u.user_id, "", "", u.age) for u in (users[7], users[2])]
+
+    async def asynchronous() -> UserLookup:
+        async with AsyncUserStreamClient(shared_server.target) as client:
+            return await client.batch_get_users(ids, fields="age")
+
+    with UserStreamClient(shared_server.target) as client:
+        found = client.batch_get_users(ids, fields="age")
+    options = ("--fields", "age", "--format", "csv", "--target", shared_server.target)
+    ran = run_here("get", *ids, *options, cwd=tmp_path)
+
+    assert [UserLookup(expected, ["nobody"])] * 2 == [found, asyncio.run(asynchronous())]
+    assert (1, "userstream: 1 of 3 ids have no user: nobody\n") == (ran.code, ran.err)
+    assert [f"{u.user_id},{u.age}" for u in expected] == ran.out.splitlines()[1:]
 
 
 def test_a_field_that_does_not_exist(shared_server: ServerProcess) -> None:

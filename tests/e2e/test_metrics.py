@@ -52,6 +52,7 @@ def sizes(messages: Sequence[Message]) -> int:
         ("StreamUsers", pb.StreamUsersRequest(limit=7, max_users_per_message=1), 7),
         ("BatchUsers", pb.BatchUsersRequest(batch_size=100, limit=250), 250),
         ("Paginate", pb.PaginateRequest(page_size=50, page_limit=3), 150),
+        ("BatchGetUsers", pb.BatchGetUsersRequest(user_ids=["nobody"]), 0),
         ("AverageAge", pb.AverageAgeRequest(), 1234),
         ("StreamAverageAge", pb.StreamAverageAgeRequest(), 1234),
         ("PartitionUsers", pb.PartitionUsersRequest(partition_count=3), 0),

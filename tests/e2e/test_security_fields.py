@@ -32,6 +32,8 @@ CALLS: list[tuple[str, Any, set[str]]] = [
         pb.PaginateRequest(page_limit=1, read_mask=IDS, filter=pb.UserFilter(name_prefix="A")),
         {"name"},
     ),
+    ("BatchGetUsers", pb.BatchGetUsersRequest(user_ids=["x"]), {"name", "email", "age"}),
+    ("BatchGetUsers", pb.BatchGetUsersRequest(user_ids=["x"], read_mask=IDS), set()),
     ("AverageAge", pb.AverageAgeRequest(), {"age"}),
     ("AverageAge", pb.AverageAgeRequest(filter=BY_EMAIL), {"age", "email"}),
     ("StreamAverageAge", pb.StreamAverageAgeRequest(), {"age"}),

@@ -12,6 +12,7 @@ from userstream_server.rows.sql import (
     Reach,
     ages_query,
     boundary_query,
+    by_id_query,
     count_query,
     last_key_query,
     users_query,
@@ -92,6 +93,17 @@ def test_every_query_as_mysql_gets_it() -> None:
     assert f"{users} ORDER BY user_id LIMIT 10" == users_query(MYSQL, Scan(), limit=10).text
 
 
+@given(ids=st.lists(TEXT, min_size=1, max_size=9))
+@pytest.mark.parametrize("dialect", [MYSQL, SQLITE])
+def test_ids_are_parameters(dialect: Dialect, ids: list[str]) -> None:
+    """A mark for each id, and nothing of it in the text."""
+    query = by_id_query(dialect, ids, ("user_id",))
+    same = by_id_query(dialect, ["a"] * len(ids), ("user_id",))
+
+    assert (tuple(ids), same.text) == (query.parameters, query.text)
+    assert len(ids) == query.text.count(dialect.mark)
+
+
 LIMITED, FILTERED = Scan(after="a", up_to="b"), Scan(UserFilter(age_over=1))
 
 
@@ -106,6 +118,7 @@ LIMITED, FILTERED = Scan(after="a", up_to="b"), Scan(UserFilter(age_over=1))
         (ages_query(MYSQL, LIMITED), Reach.RANGE),
         (boundary_query(MYSQL, LIMITED, users=5), Reach.RANGE),
         (count_query(MYSQL, LIMITED), Reach.RANGE),
+        (by_id_query(MYSQL, ["a", "b"], ("user_id", "age")), Reach.ROWS),
         (Query("SELECT 1"), Reach.ROWS),
     ],
 )

@@ -1,4 +1,4 @@
-"""The command line: `userstream stream|batch|pages|average-age|partitions|health|export|verify`."""
+"""The command line: `userstream stream|batch|pages|get|average-age|partitions|health|export|verify`."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ from userstream_client.cli import (
     average_age,
     batch,
     export,
+    get,
     health,
     pages,
     partitions,
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command("stream")(stream.stream)
 app.command("batch")(batch.batch)
 app.command("pages")(pages.pages)
+app.command("get")(get.get)
 app.command("average-age")(average_age.average_age)
 app.command("partitions")(partitions.partitions)
 app.command("health")(health.health)

@@ -50,6 +50,11 @@ class UserServiceStub(object):
                 request_serializer=userstream_dot_v1_dot_user__service__pb2.PaginateRequest.SerializeToString,
                 response_deserializer=userstream_dot_v1_dot_user__service__pb2.PaginateResponse.FromString,
                 _registered_method=True)
+        self.BatchGetUsers = channel.unary_unary(
+                '/userstream.v1.UserService/BatchGetUsers',
+                request_serializer=userstream_dot_v1_dot_user__service__pb2.BatchGetUsersRequest.SerializeToString,
+                response_deserializer=userstream_dot_v1_dot_user__service__pb2.BatchGetUsersResponse.FromString,
+                _registered_method=True)
         self.AverageAge = channel.unary_unary(
                 '/userstream.v1.UserService/AverageAge',
                 request_serializer=userstream_dot_v1_dot_user__service__pb2.AverageAgeRequest.SerializeToString,
@@ -98,6 +103,14 @@ class UserServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchGetUsers(self, request, context):
+        """BatchGetUsers returns the users with the given ids, in the order of the ids. Ids that no user has are listed apart;
+        they are no error. INVALID_ARGUMENT: no id or too many, an id that no user can have, or an unknown field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AverageAge(self, request, context):
         """AverageAge reads the ages of the matching users and returns their exact sum and count. No users: user_count is 0
         and average_age is unset. INVALID_ARGUMENT: a field out of range.
@@ -141,6 +154,11 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.Paginate,
                     request_deserializer=userstream_dot_v1_dot_user__service__pb2.PaginateRequest.FromString,
                     response_serializer=userstream_dot_v1_dot_user__service__pb2.PaginateResponse.SerializeToString,
+            ),
+            'BatchGetUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetUsers,
+                    request_deserializer=userstream_dot_v1_dot_user__service__pb2.BatchGetUsersRequest.FromString,
+                    response_serializer=userstream_dot_v1_dot_user__service__pb2.BatchGetUsersResponse.SerializeToString,
             ),
             'AverageAge': grpc.unary_unary_rpc_method_handler(
                     servicer.AverageAge,
@@ -240,6 +258,33 @@ class UserService(object):
             '/userstream.v1.UserService/Paginate',
             userstream_dot_v1_dot_user__service__pb2.PaginateRequest.SerializeToString,
             userstream_dot_v1_dot_user__service__pb2.PaginateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/userstream.v1.UserService/BatchGetUsers',
+            userstream_dot_v1_dot_user__service__pb2.BatchGetUsersRequest.SerializeToString,
+            userstream_dot_v1_dot_user__service__pb2.BatchGetUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,10 @@ class UserServiceStub:
     page_limit 1 it is the ordinary list call. An empty result is one empty page without next_page_token.
     INVALID_ARGUMENT: a field out of range, offset together with page_token, or a token of another request.
     """
+    BatchGetUsers: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.BatchGetUsersRequest, _user_service_pb2.BatchGetUsersResponse]
+    """BatchGetUsers returns the users with the given ids, in the order of the ids. Ids that no user has are listed apart;
+    they are no error. INVALID_ARGUMENT: no id or too many, an id that no user can have, or an unknown field.
+    """
     AverageAge: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.AverageAgeRequest, _user_service_pb2.AverageAgeResponse]
     """AverageAge reads the ages of the matching users and returns their exact sum and count. No users: user_count is 0
     and average_age is unset. INVALID_ARGUMENT: a field out of range.
@@ -98,6 +102,10 @@ class UserServiceAsyncStub(UserServiceStub):
     """Paginate streams pages, each read from the database only when the caller has taken the page before. With
     page_limit 1 it is the ordinary list call. An empty result is one empty page without next_page_token.
     INVALID_ARGUMENT: a field out of range, offset together with page_token, or a token of another request.
+    """
+    BatchGetUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.BatchGetUsersRequest, _user_service_pb2.BatchGetUsersResponse]  # type: ignore[assignment]
+    """BatchGetUsers returns the users with the given ids, in the order of the ids. Ids that no user has are listed apart;
+    they are no error. INVALID_ARGUMENT: no id or too many, an id that no user can have, or an unknown field.
     """
     AverageAge: _aio.UnaryUnaryMultiCallable[_user_service_pb2.AverageAgeRequest, _user_service_pb2.AverageAgeResponse]  # type: ignore[assignment]
     """AverageAge reads the ages of the matching users and returns their exact sum and count. No users: user_count is 0
@@ -148,6 +156,16 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Paginate streams pages, each read from the database only when the caller has taken the page before. With
         page_limit 1 it is the ordinary list call. An empty result is one empty page without next_page_token.
         INVALID_ARGUMENT: a field out of range, offset together with page_token, or a token of another request.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchGetUsers(
+        self,
+        request: _user_service_pb2.BatchGetUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.BatchGetUsersResponse, _abc.Awaitable[_user_service_pb2.BatchGetUsersResponse]]:
+        """BatchGetUsers returns the users with the given ids, in the order of the ids. Ids that no user has are listed apart;
+        they are no error. INVALID_ARGUMENT: no id or too many, an id that no user can have, or an unknown field.
         """
 
     @_abc_1.abstractmethod

@@ -11,7 +11,7 @@ says what rows become on their way out: lists of `UserRow`s, unless the caller w
 """
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -30,6 +30,7 @@ from userstream_server.rows.sql import (
     ages_query,
     ascending_query,
     boundary_query,
+    by_id_query,
     count_query,
     last_key_query,
     users_query,
@@ -207,6 +208,20 @@ class Users:
         with closing(self._session.blocks(query)) as blocks:
             for block in blocks:
                 yield from decode_ages(block)
+
+    def encoded_by_id(self, user_ids: Sequence[str], fields: tuple[str, ...]) -> dict[str, bytes]:
+        """Return users, each encoded as a field `users` of a message, by user_id; those that do not exist are left out.
+
+        Args:
+            user_ids: Their ids, at least one.
+            fields: What to read of each user.
+
+        Raises:
+            UserStreamError: As for `stream_users`.
+        """
+        query = by_id_query(self._session.dialect, user_ids, fields)
+        with closing(self._session.encoded(query, lambda: 1)) as blocks:
+            return {block.last_user_id.decode("ascii"): block.users for block in blocks}
 
     def boundary(self, scan: Scan, users: int) -> str | None:
         """Return the user_id of the scan's `users`-th user (from 1); None when it has fewer."""

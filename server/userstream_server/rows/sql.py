@@ -24,6 +24,7 @@ __all__ = [
     "ages_query",
     "ascending_query",
     "boundary_query",
+    "by_id_query",
     "count_query",
     "ends_query",
     "last_key_query",
@@ -71,6 +72,20 @@ def users_query(dialect: Dialect, scan: Scan, *, limit: int, offset: int = 0) ->
         columns=len(scan.fields),
         reach=Reach.RANGE if offset else _reach(scan),
         fields=scan.fields,
+    )
+
+
+def by_id_query(dialect: Dialect, user_ids: Sequence[str], fields: tuple[str, ...]) -> Query:
+    """Select the users with these ids, in no order.
+
+    The key's collation may take another id for the same, so the caller must compare what it gets.
+    """
+    marks = ", ".join([dialect.mark] * len(user_ids))
+    return Query(
+        f"SELECT {_columns(dialect, fields)} FROM user_data WHERE {dialect.key} IN ({marks})",
+        tuple(user_ids),
+        columns=len(fields),
+        fields=fields,
     )
 
 

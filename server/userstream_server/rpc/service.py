@@ -19,7 +19,7 @@ from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import Session
-from userstream_server.rpc import average_age, key_order, pages, partitions, validation
+from userstream_server.rpc import average_age, key_order, lookups, pages, partitions, validation
 from userstream_server.rpc.cancellation import SessionInterrupter
 from userstream_server.rpc.field_access import refuse_denied
 from userstream_server.rpc.messages import StreamMessages
@@ -34,7 +34,7 @@ _PREFETCH_FROM_USERS = 64
 
 
 class UserService(user_service_pb2_grpc.UserServiceServicer):
-    """The six RPCs. Streams that carry users yield serialized messages.
+    """The RPCs. Those that carry users return serialized messages.
 
     Args:
         database: Where the users are.
@@ -104,6 +104,14 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         plan = validation.check_paginate(request, users_max=self._users_max)
         with self._users(context, plan.scan) as users:
             yield from pages.paginate(users, plan)
+
+    def BatchGetUsers(  # type: ignore[override]  # noqa: N802 - the proto's name; returns bytes
+        self, request: pb.BatchGetUsersRequest, context: grpc.ServicerContext
+    ) -> bytes:
+        """Return the users with the ids that were asked for, in their order."""
+        plan = validation.check_batch_get_users(request, users_max=self._users_max)
+        with self._users(context, plan.scan) as users:
+            return lookups.look_up(users, plan)
 
     def AverageAge(  # noqa: N802 - the proto's name
         self, request: pb.AverageAgeRequest, context: grpc.ServicerContext

@@ -25,9 +25,11 @@ from userstream_server.rpc.tokens import (
 __all__ = [
     "USERS_MAX",
     "AgesPlan",
+    "LookupPlan",
     "PagesPlan",
     "StreamPlan",
     "check_average_age",
+    "check_batch_get_users",
     "check_batch_users",
     "check_paginate",
     "check_partition_users",
@@ -38,6 +40,7 @@ __all__ = [
 USERS_MAX = 10_000
 """The most users in a message, a batch or a page, whatever the settings say."""
 _PARTITIONS_MAX = 1000
+_IDS_MAX = 1000
 _AGES, _KEYS = ("age",), ("user_id",)
 _DEFAULT_BATCH_SIZE = 1000
 _DEFAULT_PAGE_SIZE = 100
@@ -91,6 +94,14 @@ class AgesPlan:
     scan: Scan
     position: Position
     bound_to: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LookupPlan:
+    """The plan of a BatchGetUsers call; `scan` says which fields to read."""
+
+    scan: Scan
+    user_ids: tuple[str, ...]
 
 
 def check_stream_users(request: pb.StreamUsersRequest, *, users_max: int = USERS_MAX) -> StreamPlan:
@@ -161,6 +172,28 @@ def check_paginate(request: pb.PaginateRequest, *, users_max: int = USERS_MAX) -
         request.page_limit,
         request.offset,
     )
+
+
+def check_batch_get_users(
+    request: pb.BatchGetUsersRequest, *, users_max: int = USERS_MAX
+) -> LookupPlan:
+    """Check a BatchGetUsersRequest.
+
+    Args:
+        request: The request as received.
+        users_max: The most users a response may hold.
+
+    Raises:
+        InvalidRequestError: With every rule it breaks.
+    """
+    ids, most = tuple(request.user_ids), min(_IDS_MAX, users_max)
+    broken = broken_paths("read_mask", request.read_mask)
+    if not 1 <= len(ids) <= most:
+        broken.append(FieldViolation("user_ids", f"takes 1 to {most} ids"))
+    if not all(user_id.isascii() and user_id.isprintable() and user_id for user_id in ids):
+        broken.append(FieldViolation("user_ids", "takes ids of printable ASCII, none empty"))
+    _refuse(broken)
+    return LookupPlan(Scan(fields=fields_of(request.read_mask)), ids)
 
 
 def check_average_age(request: pb.AverageAgeRequest) -> Scan:

@@ -143,8 +143,8 @@ def test_check_names_tokens_that_are_missing(reader_url: str, tmp_path: Path) ->
     }
     said = [
         run_to_end(settings | {"USERSTREAM_FIELDS_ALLOWED": rules}, tmp_path, "--check").stdout
-        for rules in ("token:reports=age", "token:reprots=age")
+        for rules in ("token:reports=age", "token:reporting=age")
     ]
 
     assert "fields    ok    1 entries; other callers read user_id only" in said[0]
-    assert "fields    warn  no token has the name reprots" in said[1]
+    assert "fields    warn  no token has the name reporting" in said[1]

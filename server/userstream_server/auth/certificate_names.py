@@ -15,8 +15,13 @@ __all__ = [
     "pattern_of",
 ]
 
-SERVICES = ("userstream.v1.UserService", "grpc.reflection.v1alpha.ServerReflection")
+SERVICES = (
+    "userstream.v1.UserService",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+)
 """The services an entry can name. Health is open to every client whose certificate a trusted authority signed."""
+_VERSIONS_OF_REFLECTION = {"grpc.reflection.v1alpha": "grpc.reflection.v1"}
 _KINDS = ("dns", "uri", "email", "ip")
 """Kinds of alternative names, as gRPC names them: `peer_dns` and so on."""
 _COMMON = "common"
@@ -85,7 +90,7 @@ class ClientNames:
 
     def _patterns(self, service: str) -> Iterator[CertificateName]:
         for of, name in self.entries:
-            if of in {"", service.lower()}:
+            if of in {"", _one_version(service.lower())}:
                 yield pattern_of(name)
 
 
@@ -94,13 +99,19 @@ def _entry(text: str) -> tuple[str, str]:
     service, name = service.strip().lower(), name.strip().lower()
     if equals and service not in {known.lower() for known in SERVICES}:
         raise ValueError(
-            f"names an unknown service; it takes SERVICE=NAME for {' and '.join(SERVICES)}"
+            f"names an unknown service; it takes SERVICE=NAME for {', '.join(SERVICES)}"
         )
     if not name or "*" in name.removeprefix("*.") or name == "*.":
         raise ValueError(
             "takes NAME, *.NAME or SERVICE=NAME, with commas; * stands for a whole first label"
         )
-    return service, name
+    return _one_version(service), name
+
+
+def _one_version(service: str) -> str:
+    """Return a service's name; both versions of reflection tell the same and count as one."""
+    package, dot, name = service.rpartition(".")
+    return f"{_VERSIONS_OF_REFLECTION.get(package, package)}{dot}{name}"
 
 
 def pattern_of(entry: str) -> CertificateName:

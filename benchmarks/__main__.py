@@ -17,6 +17,7 @@ from benchmarks.arena import Arena, open_arena
 from benchmarks.measures import (
     averages,
     client,
+    compression,
     consumers,
     fields,
     first_user,
@@ -48,6 +49,7 @@ _MEASURES: dict[str, Callable[[Arena, _Options], report.Section]] = {
     "consumers": lambda arena, o: consumers.run(arena, rows=o.rows, rounds=o.rounds),
     "averages": lambda arena, o: averages.run(arena, rows=o.rows, rounds=o.rounds),
     "fields": lambda arena, o: fields.run(arena, rows=o.rows, rounds=o.rounds),
+    "compression": lambda arena, o: compression.run(arena, rows=o.rows, rounds=o.rounds),
     "lookups": lambda arena, o: lookups.run(arena, rows=o.rows),
     "client": lambda arena, o: client.run(arena, rows=o.rows, rounds=o.rounds),
     "imports": lambda _arena, o: imports.run(rounds=o.rounds),

@@ -1,7 +1,7 @@
 """The client's settings: the only place that reads the environment and `.env`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -46,6 +46,8 @@ class ClientSettings(BaseSettings):
     """File that holds the bearer token as its first word; read whenever a client is created."""
     allow_plaintext: bool = False
     """Send the token without TLS, also to addresses that are not loopback."""
+    compression: Literal["none", "gzip"] = "none"
+    """How the server compresses what it sends; gzip pays on slow links only."""
     timeout_seconds: Seconds | None = None
     """The limit of a whole call, resumes included; unset for none."""
     attempt_timeout_seconds: Seconds = 60.0

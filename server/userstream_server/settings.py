@@ -124,6 +124,8 @@ class ServerSettings(BaseSettings):
     """Maximum number of rows in a chunk; a stream holds at most two chunks (about 150 bytes a row)."""
     message_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 131_072
     """Approximate maximum size of a message of StreamUsers."""
+    compression_allowed: bool = True
+    """Compress the responses of calls that ask for it; this costs many times the CPU time of the call."""
     native_rows: bool = True
     """Fetch and encode users in C if that part was built. Off: in Python, the same bytes at half the speed."""
     health_poll_seconds: Seconds = 2.0

@@ -46,16 +46,16 @@ class _Session:
 
     @cached_property
     def table(self) -> Table:
-        """See `rows.session.Session.table`."""
+        """The table as the last look at it found it."""
         return self._database.known_table or self.look_at_table()
 
     @cached_property
     def dialect(self) -> Dialect:
-        """See `rows.session.Session.dialect`."""
+        """How to word queries for that table."""
         return MYSQL.of(self.table)
 
     def look_at_table(self) -> Table:
-        """See `rows.session.Session.look_at_table`."""
+        """Ask the database for the table as it is now, for the calls that follow too."""
         return self._database.learn_table(self.blocks)
 
     def blocks(

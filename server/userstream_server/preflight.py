@@ -118,9 +118,12 @@ def _token_names(settings: ServerSettings) -> frozenset[str]:
         return frozenset()  # `_tokens` says so
 
 
-def _order(found: DatabaseFound) -> str:
-    in_bytes = "byte by byte" if found.table.is_bytewise else "not byte by byte"
-    return f"user_id ascends by {found.table.collation}, {in_bytes}"
+def _described(found: DatabaseFound) -> str:
+    table = found.table
+    what = f"the view {table.name}" if table.is_view else table.name
+    order = "the type UUID" if table.key_type == "uuid" else table.collation
+    in_bytes = "byte by byte" if table.is_bytewise else "not byte by byte"
+    return f"{what} fits; user_id ascends by {order}, {in_bytes}"
 
 
 def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]:
@@ -135,5 +138,5 @@ def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]
         yield Finding("table", "FAIL", error.message)
         return
     yield Finding("database", "ok", f"{masked}: {found.server}, {found.transport}")
-    yield Finding("table", "ok", f"user_data fits; {_order(found)}")
+    yield Finding("table", "ok", _described(found))
     yield Finding("driver", "ok" if found.fast_driver else "warn", found.driver)

@@ -24,7 +24,7 @@ from userstream_server.rows.keyset import Chunk, ChunkPace, ChunkSizes, read_chu
 from userstream_server.rows.prefetch import prefetch
 from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.scan import Scan, UserFilter
-from userstream_server.rows.session import Session, refuse_changed_table
+from userstream_server.rows.session import Session, refuse_change, refuse_changed_table
 from userstream_server.rows.sql import (
     Query,
     ages_query,
@@ -219,9 +219,16 @@ class Users:
         Raises:
             UserStreamError: As for `stream_users`.
         """
-        query = by_id_query(self._session.dialect, user_ids, fields)
+        ids = [user_id for user_id in dict.fromkeys(user_ids) if self.table.may_hold(user_id)]
+        if not ids:
+            return {}
+        query = by_id_query(self._session.dialect, ids, fields)
         with closing(self._session.encoded(query, lambda: 1)) as blocks:
-            return {block.last_user_id.decode("ascii"): block.users for block in blocks}
+            found = {block.last_user_id.decode("ascii"): block.users for block in blocks}
+        if not found.keys() >= set(ids):
+            # Ids that are not found must be missing, and not in a key of another type.
+            refuse_change(self._session)
+        return found
 
     def boundary(self, scan: Scan, users: int) -> str | None:
         """Return the user_id of the scan's `users`-th user (from 1); None when it has fewer."""
@@ -232,7 +239,7 @@ class Users:
         return self._key(last_key_query(self._session.dialect, scan))
 
     def refuse_changed_table(self, scan: Scan) -> None:
-        """See `session.refuse_changed_table`."""
+        """Raise an error if the table was altered so that the scan could not be whole."""
         refuse_changed_table(self._session, scan)
 
     def holds(self, after: str | None, user_id: str | None, up_to: str | None) -> bool:

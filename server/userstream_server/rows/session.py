@@ -16,7 +16,7 @@ from userstream_server.rows.sql import Query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
-__all__ = ["BLOCK_ROWS", "Session", "refuse_changed_table"]
+__all__ = ["BLOCK_ROWS", "Session", "refuse_change", "refuse_changed_table"]
 
 BLOCK_ROWS = 1000
 """Rows taken from the driver at once: enough to spread the cost of a step, few enough to stay in the CPU's cache."""
@@ -71,8 +71,8 @@ class Session(Protocol):
 def refuse_changed_table(session: Session, scan: Scan) -> None:
     """Refuse to end a scan whose bounds may mean other rows than when it began.
 
-    A key's collation decides which rows lie behind another key. Queries with bounds find nothing once it has
-    changed, which must not be taken for the end of the scan.
+    A key's collation decides which rows lie behind another key, and its type how its text is made. Queries that go by
+    either find nothing once it has changed, which must not be taken for the end of the scan.
 
     Args:
         session: Where the scan was read.
@@ -83,7 +83,18 @@ def refuse_changed_table(session: Session, scan: Scan) -> None:
         UserStreamError: From the session.
     """
     is_bounded = scan.after is not None or scan.up_to is not None
-    if is_bounded and session.look_at_table() != session.table:
+    if is_bounded or session.table.converts_key:
+        refuse_change(session)
+
+
+def refuse_change(session: Session) -> None:
+    """Raise an error if the table is not the one that the session took it for.
+
+    Raises:
+        ConflictError: The table has changed.
+        UserStreamError: From the session.
+    """
+    if session.look_at_table() != session.table:
         raise ConflictError(
             "TABLE_CHANGED",
             "The key of user_data was changed while it was read. Retry; a stream resumes from its last"

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,19 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         " filter.name_prefix as conformance:NAME, or conformance:NAME:RUN for a further run.",
     )
     parser.add_argument("--listen", default="127.0.0.1:50061", metavar="HOST:PORT")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     parser.add_argument("--list", action="store_true", help="print the scenarios and exit")
     parser.add_argument("--all", action="store_true", help="fail unless every scenario was run")
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write JSON here")
     parser.add_argument("--seconds", type=float, help="stop after so long")
     return parser.parse_args(arguments)
+
+
+def _version() -> str:
+    try:
+        return version("userstream")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def _list() -> None:

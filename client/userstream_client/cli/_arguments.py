@@ -7,6 +7,7 @@ import typer
 
 from userstream_client._client import UserStreamClient
 from userstream_client._retry import ResumePolicy
+from userstream_client.cli._global_options import chosen_server
 from userstream_client.models import Consistency, UserFilter
 
 __all__ = [
@@ -58,7 +59,7 @@ FormatOption = Annotated[
     Format, typer.Option("--format", help="A table is tab-separated text in a pipe.")
 ]
 ResumeToken = Annotated[
-    str, typer.Option(help="Go on where an earlier run with the same options stopped.")
+    str, typer.Option(help="Resume where an earlier run with the same options stopped.")
 ]
 PartitionOption = Annotated[str, typer.Option(help="One key range; `userstream partitions` lists.")]
 ConsistencyOption = Annotated[
@@ -67,7 +68,8 @@ ConsistencyOption = Annotated[
 Target = Annotated[
     str | None,
     typer.Option(
-        help="The server, host:port; else USERSTREAM_TARGET.", rich_help_panel=_CONNECTION
+        help="The server as host:port. Default: USERSTREAM_TARGET, else 127.0.0.1:50051.",
+        rich_help_panel=_CONNECTION,
     ),
 ]
 Timeout = Annotated[
@@ -94,5 +96,12 @@ def filter_from(
 def open_client(
     target: str | None, timeout: float | None, *, no_resume: bool = False
 ) -> UserStreamClient:
-    """Return a client as the options and the settings say."""
-    return UserStreamClient(target, timeout_seconds=timeout, resume=None if no_resume else _RESUME)
+    """Return a client for the server that the options and the settings name."""
+    server = chosen_server(target)
+    return UserStreamClient(
+        server.target,
+        token=server.token,
+        profile=server.profile,
+        timeout_seconds=timeout,
+        resume=None if no_resume else _RESUME,
+    )

@@ -10,7 +10,12 @@ from userstream_client._client import UserStreamClient
 from userstream_client.cli import _arguments as args
 from userstream_client.models import AverageAge, UserFilter
 
-__all__ = ["average_age"]
+__all__ = ["EXAMPLES", "average_age"]
+
+EXAMPLES = (
+    "userstream average-age",
+    "userstream average-age --age-over 25 --histogram",
+)
 
 
 def average_age(

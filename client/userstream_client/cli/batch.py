@@ -10,7 +10,12 @@ from userstream_client.cli.stream import explained, summed_up
 from userstream_client.errors import UserStreamError
 from userstream_client.models import Consistency
 
-__all__ = ["batch"]
+__all__ = ["EXAMPLES", "batch"]
+
+EXAMPLES = (
+    "userstream batch --batch-size 500",
+    "userstream batch --age-over 40 --format ndjson > batches.ndjson",
+)
 
 
 def batch(

@@ -5,7 +5,12 @@ import typer
 from userstream_client.cli import _arguments as args
 from userstream_client.models import HealthStatus
 
-__all__ = ["health"]
+__all__ = ["EXAMPLES", "health"]
+
+EXAMPLES = (
+    "userstream health",
+    "userstream health --target db1.example:50051 --timeout 2",
+)
 
 
 def health(*, target: args.Target = None, timeout: args.Timeout = None) -> None:

@@ -8,7 +8,12 @@ import typer
 from userstream_client.cli import _arguments as args
 from userstream_client.cli._output import USER_COLUMNS, Output
 
-__all__ = ["pages"]
+__all__ = ["EXAMPLES", "pages"]
+
+EXAMPLES = (
+    "userstream pages --page-size 20 --page-limit 1",
+    "userstream pages --page-size 20 --page-limit 1 --page-token TOKEN",
+)
 
 
 def pages(
@@ -18,7 +23,7 @@ def pages(
     ] = 0,
     page_limit: Annotated[int, typer.Option(min=0, help="The most pages; 0 for all.")] = 0,
     offset: Annotated[int, typer.Option(min=0, help="Skip this many users first.")] = 0,
-    page_token: Annotated[str, typer.Option(help="Go on with the page after an earlier one.")] = "",
+    page_token: Annotated[str, typer.Option(help="Resume after an earlier page.")] = "",
     age_over: args.AgeOver = None,
     age_up_to: args.AgeUpTo = None,
     name_prefix: args.NamePrefix = "",
@@ -28,7 +33,7 @@ def pages(
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
-    """Print pages of users. Where more follow, stderr has the token for the next one."""
+    """Print pages of users. If more follow, stderr has the token of the next one."""
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
     next_page_token = ""
     with args.open_client(target, timeout, no_resume=no_resume) as client:

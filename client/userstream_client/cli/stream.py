@@ -8,7 +8,13 @@ from userstream_client.cli._output import USER_COLUMNS, Output, note
 from userstream_client.errors import DataIntegrityError, InvalidRequestError, UserStreamError
 from userstream_client.models import Consistency, Receipt
 
-__all__ = ["explained", "stream", "summed_up"]
+__all__ = ["EXAMPLES", "explained", "stream", "summed_up"]
+
+EXAMPLES = (
+    "userstream stream --limit 10",
+    "userstream stream --age-over 25 --format csv > users.csv",
+    "userstream stream --email-domain example.com --format ndjson | jq .name",
+)
 
 
 def stream(
@@ -26,7 +32,7 @@ def stream(
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
-    """Print the users in order of user_id, each as soon as it comes."""
+    """Print users in order of user_id. Each is printed as soon as it comes."""
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
     with args.open_client(target, timeout, no_resume=no_resume) as client:
         users = client.stream_users(

@@ -33,7 +33,15 @@ from userstream_client.cli.export.stopping import explained
 from userstream_client.cli.export.to_stdout import check_stdout, write_to_stdout
 from userstream_client.models import Consistency, Partition
 
-__all__ = ["export"]
+__all__ = ["EXAMPLES", "export"]
+
+EXAMPLES = (
+    "userstream export --output users.csv",
+    "userstream export --output users.parquet --partitions 4",
+    "userstream export --output users.csv.gz --manifest",
+    "userstream export --output users.csv.gz --manifest --resume",
+    "userstream export --output - --format ndjson | jq .age",
+)
 
 
 def export(
@@ -74,7 +82,7 @@ def export(
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
-    """Write the users to a file, verified, in order of user_id."""
+    """Write users to a verified file, in order of user_id."""
     plan = Plan(
         output,
         Path(output).resolve(),

@@ -5,6 +5,7 @@ from userstream.v1 import user_service_pb2 as pb
 from userstream.v1 import user_service_pb2_grpc
 
 from userstream_client._channel import Connection, connection_from
+from userstream_client.cli._global_options import chosen_server
 
 __all__ = ["server_version"]
 
@@ -17,10 +18,12 @@ def server_version(target: str | None) -> str | None:
 
     A manifest without it is better than no export, so a server that has gone away meanwhile is no error.
     """
+    server = chosen_server(target)
     connection = connection_from(
-        target,
+        server.target,
         tls=None,
-        token=None,
+        token=server.token,
+        profile=server.profile,
         timeout_seconds=None,
         attempt_timeout_seconds=None,
         resume=None,

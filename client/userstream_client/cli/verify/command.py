@@ -22,7 +22,12 @@ from userstream_client.cli.verify.receipt import compare_with_manifest
 from userstream_client.cli.verify.table import compare_with_table
 from userstream_client.models import Consistency, UserFilter
 
-__all__ = ["Against", "verify"]
+__all__ = ["EXAMPLES", "Against", "verify"]
+
+EXAMPLES = (
+    "userstream verify users.csv",
+    "userstream verify users.csv.gz --against manifest",
+)
 
 
 class Against(StrEnum):
@@ -75,9 +80,9 @@ def verify(
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
-    """Check that an export is whole and unchanged; exit 0 if it is equal, 1 if it differs.
+    """Check that an export is whole and unchanged. Exit 0 if it is equal, 1 if it differs.
 
-    Filter and limit of the table are those of the manifest unless they are given.
+    The filter and the limit of the table are those of the manifest unless they are given.
     """
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
     asked = Asked(where, limit) if where != UserFilter() or limit else None

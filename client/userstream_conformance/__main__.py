@@ -3,6 +3,7 @@
 import argparse
 import json
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -32,9 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _list()
         return _GOOD
     try:
-        server = ConformanceServer(*_address(options.listen))
-    except (RuntimeError, ValueError):
-        print(f"userstream-conformance: cannot listen on {options.listen}", file=sys.stderr)
+        address = _address(options.listen)
+        _check_port(*address)
+        server = ConformanceServer(*address)
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
+        known = isinstance(error, OSError) and error.strerror
+        reason = known.partition(" (")[0] if known else "it takes HOST:PORT"
+        print(
+            f"userstream-conformance: cannot listen on {options.listen}: {reason};"
+            " give another address with --listen",
+            file=sys.stderr,
+        )
         return _BAD_USE
     with server:
         _wait(server, options.seconds)
@@ -72,6 +81,12 @@ def _list() -> None:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     return host, int(port)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Listen for a moment: gRPC would find out itself, but with a line of its own in the log beside ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socket.create_server((host.strip("[]"), port), family=family).close()
 
 
 def _wait(server: ConformanceServer, seconds: float | None) -> None:

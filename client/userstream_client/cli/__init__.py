@@ -18,6 +18,7 @@ from userstream_client.cli import (
     stream,
     verify,
 )
+from userstream_client.cli._advice import said
 from userstream_client.cli._examples import MARKUP, examples
 from userstream_client.cli._global_options import (
     Profile,
@@ -26,7 +27,7 @@ from userstream_client.cli._global_options import (
     TokenFile,
     choose_server,
 )
-from userstream_client.cli._problems import ExportProblem, UsageProblem, advice
+from userstream_client.cli._problems import Problem, UsageProblem
 from userstream_client.errors import InvalidRequestError, SettingsError, UserStreamError
 
 __all__ = ["app", "main"]
@@ -62,9 +63,9 @@ for _name, (_command, _examples) in _COMMANDS.items():
 def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
     if value:
         try:
-            print(f"userstream {version('userstream')}")  # noqa: T201
+            typer.echo(f"userstream {version('userstream')}")
         except PackageNotFoundError:
-            print("userstream (not installed)")  # noqa: T201
+            typer.echo("userstream (not installed)")
         raise typer.Exit
 
 
@@ -85,18 +86,22 @@ def _options(
 def main() -> None:
     """Run the command line and exit with 0 for done, 1 failed, 2 bad input, 130 interrupted."""
     _silence_grpc()
+    stdout = sys.stdout
     try:
         app(prog_name="userstream")
+    except SystemExit as end:
+        # typer replaces standard output when nobody reads it any more, as after `| head`: that is no failure.
+        raise SystemExit(0 if sys.stdout is not stdout else end.code) from None
     except SettingsError as error:
         _fail(str(error), 2)
     except UsageProblem as error:
         _fail(f"userstream: {error}", 2)
-    except ExportProblem as error:
+    except Problem as error:
         _fail(f"userstream: {error}", 1)
     except InvalidRequestError as error:
-        _fail(f"userstream: {error.message}", 2)
+        _fail(f"userstream: {said(error)}", 2)
     except UserStreamError as error:
-        _fail(f"userstream: {error.message}{advice(error)}", 1)
+        _fail(f"userstream: {said(error)}", 1)
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         _fail(f"userstream: cannot read or write{where}: {error.strerror}", 1)

@@ -34,23 +34,24 @@ class Server:
         return read_token_file(self.token_file, "--token-file") if self.token_file else None
 
 
-# Set once for each run by what comes before the command, so that each command need not pass it on.
-_before_command: ContextVar[Server] = ContextVar("server", default=Server())  # noqa: B039 - it is frozen
+# Set by the options before the command and by the command's own, so that no command need pass it on.
+_chosen: ContextVar[Server] = ContextVar("server", default=Server())  # noqa: B039 - it is frozen
 
 
 def choose_server(server: Server) -> None:
-    """Keep what the options before the command say."""
-    _before_command.set(server)
+    """Keep what the command line says about the server."""
+    _chosen.set(server)
 
 
-def chosen_server(target: str | None) -> Server:
-    """Return the server that a command calls.
+def chosen_server(target: str | None = None) -> Server:
+    """Return the server that this command calls.
 
     Args:
-        target: The command's own `--target`, which goes before the global one.
+        target: The command's own `--target`, which goes before the global one from now on.
     """
-    server = _before_command.get()
-    return server if target is None else replace(server, target=target)
+    if target is not None:
+        choose_server(replace(_chosen.get(), target=target))
+    return _chosen.get()
 
 
 def _known_profiles(incomplete: str) -> list[str]:

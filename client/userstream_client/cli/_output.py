@@ -3,9 +3,9 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +13,7 @@ from rich.text import Text
 from userstream_client.cli._arguments import Format
 from userstream_client.cli._formats import Row, encoder_for, escaped
 
-__all__ = ["USER_COLUMNS", "Output", "note"]
+__all__ = ["USER_COLUMNS", "Output", "note", "say_verdict"]
 
 USER_COLUMNS = ("user_id", "name", "email", "age")
 _WIDTHS = {"user_id": 36, "age": 4, "batch": 6, "page": 6, "estimated_users": 15}
@@ -41,19 +41,17 @@ class Output:
 
     def write(self, rows: Iterable[Row]) -> None:
         """Print rows, now."""
-        with _quiet_pipe():
-            if self._table:
-                self._table.write(list(rows))
-            else:
-                self._head()
-                sys.stdout.write(self._encode(self._columns, list(rows)))
-            sys.stdout.flush()
+        if self._table:
+            self._table.write(list(rows))
+        else:
+            self._head()
+            sys.stdout.write(self._encode(self._columns, list(rows)))
+        sys.stdout.flush()
 
     def close(self) -> None:
         """Print the heading if no row came, and flush while a broken pipe can still be answered."""
-        with _quiet_pipe():
-            self._head()
-            sys.stdout.flush()
+        self._head()
+        sys.stdout.flush()
 
     def _head(self) -> None:
         if self._heading:
@@ -94,19 +92,17 @@ class _TerminalTable:
         self._heading = False
 
 
-@contextmanager
-def _quiet_pipe() -> Iterator[None]:
-    """Leave with exit code 0 when whoever reads has enough, as `head` has: that is no failure."""
+def _pretty(style: Format) -> bool:
+    return style is Format.TABLE and sys.stdout.isatty()
+
+
+def say_verdict(line: str) -> None:
+    """Print a line of a verdict; a reader that is gone changes nothing about the exit code."""
     try:
-        yield
+        typer.echo(line)
     except BrokenPipeError:
         # Python flushes stdout once more on its way out, which would fail again, and aloud.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
-
-
-def _pretty(style: Format) -> bool:
-    return style is Format.TABLE and sys.stdout.isatty()
 
 
 def note(text: str) -> None:

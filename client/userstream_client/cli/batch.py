@@ -21,7 +21,7 @@ EXAMPLES = (
 def batch(
     *,
     batch_size: Annotated[
-        int, typer.Option(min=0, help="Users a batch, at most 10000; 0 for the server's 1000.")
+        int, typer.Option(min=0, max=10_000, help="Users a batch; 0 for the server's 1000.")
     ] = 0,
     age_over: args.AgeOver = None,
     age_up_to: args.AgeUpTo = None,

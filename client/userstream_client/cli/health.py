@@ -3,6 +3,7 @@
 import typer
 
 from userstream_client.cli import _arguments as args
+from userstream_client.cli._output import say_verdict
 from userstream_client.models import HealthStatus
 
 __all__ = ["EXAMPLES", "health"]
@@ -18,6 +19,6 @@ def health(*, target: args.Target = None, timeout: args.Timeout = None) -> None:
     with args.open_client(target, timeout) as client:
         found = client.health()
     worst = found.service if found.server is HealthStatus.SERVING else found.server
-    typer.echo(worst.name)
+    say_verdict(worst.name)
     if not found.serving:
         raise typer.Exit(1)

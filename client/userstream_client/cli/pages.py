@@ -19,7 +19,7 @@ EXAMPLES = (
 def pages(
     *,
     page_size: Annotated[
-        int, typer.Option(min=0, help="Users a page, at most 10000; 0 for the server's 100.")
+        int, typer.Option(min=0, max=10_000, help="Users a page; 0 for the server's 100.")
     ] = 0,
     page_limit: Annotated[int, typer.Option(min=0, help="The most pages; 0 for all.")] = 0,
     offset: Annotated[int, typer.Option(min=0, help="Skip this many users first.")] = 0,

@@ -12,7 +12,8 @@ from typing import NoReturn
 
 import typer
 
-from userstream_client.cli._problems import ExportProblem, advice
+from userstream_client.cli._advice import said
+from userstream_client.cli._problems import ExportProblem
 from userstream_client.cli.export.plan import Plan
 from userstream_client.cli.export.state import ExportState
 from userstream_client.errors import DataIntegrityError, InvalidRequestError, UserStreamError
@@ -92,8 +93,7 @@ def explained(plan: Plan) -> Iterator[None]:
             f"{error.message}; nothing was published to {plan.shown}: repeat the command without --resume"
         ) from None
     except UserStreamError as error:
-        reason = f"{error.message.rstrip('.')}{advice(error)}"
-        raise ExportProblem(f"{reason}; {_kept(plan)}") from None
+        raise ExportProblem(f"{said(error)}; {_kept(plan)}") from None
     except OSError as error:
         raise ExportProblem(f"{_cannot_write(plan, error)}; {_kept(plan)}") from None
 

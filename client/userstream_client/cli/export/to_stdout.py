@@ -9,11 +9,12 @@ import typer
 
 from userstream_client._client import UserStreamClient
 from userstream_client._streams import BatchStream
+from userstream_client.cli._advice import said
 from userstream_client.cli._compression import compressor_for
 from userstream_client.cli._file_types import COLUMNAR, FileFormat
 from userstream_client.cli._formats import encoder_for
 from userstream_client.cli._output import USER_COLUMNS
-from userstream_client.cli._problems import ExportProblem, UsageProblem, advice
+from userstream_client.cli._problems import ExportProblem, UsageProblem
 from userstream_client.cli.export.plan import Plan
 from userstream_client.cli.export.stopping import Stopped, stop_on_signals
 from userstream_client.errors import InvalidRequestError, UserStreamError
@@ -58,8 +59,7 @@ def write_to_stdout(client: UserStreamClient, plan: Plan) -> int:
         except InvalidRequestError:
             raise
         except UserStreamError as error:
-            reason = f"{error.message.rstrip('.')}{advice(error)}"
-            raise ExportProblem(f"{reason}; {_written(chunks)}") from None
+            raise ExportProblem(f"{said(error)}; {_written(chunks)}") from None
         except OSError as error:
             _give_up_stdout()
             reason = f"cannot write to standard output: {error.strerror}"

@@ -15,6 +15,7 @@ from userstream_client._streams import BatchStream
 from userstream_client.cli import _arguments as args
 from userstream_client.cli._file_types import FileFormat
 from userstream_client.cli._manifest import Manifest
+from userstream_client.cli._output import say_verdict
 from userstream_client.cli._problems import ExportProblem, UsageProblem
 from userstream_client.cli.verify.file_type import file_type_of
 from userstream_client.cli.verify.findings import Comparison, shown_users
@@ -138,6 +139,6 @@ def _readable(file: Path) -> Iterator[None]:
 
 def _report(comparison: Comparison, file: Path) -> None:
     for line in comparison.lines(str(file)):
-        typer.echo(line)
+        say_verdict(line)
     if not comparison.equal:
         raise typer.Exit(1)

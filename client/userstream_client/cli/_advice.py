@@ -48,7 +48,7 @@ _CONNECTION_FAILURES = {
         "it closed the connection",
         "set USERSTREAM_TLS=true if it requires TLS, or check --target",
     ),
-    "Failed parsing HTTP/2": (
+    "Failed parsing HTTP/2|connect an http1.x server": (
         "what listens there is not a gRPC server",
         "check the port in --target or USERSTREAM_TARGET",
     ),

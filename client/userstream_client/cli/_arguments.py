@@ -1,5 +1,6 @@
 """The options that several commands share, each in one place."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
@@ -13,17 +14,21 @@ from userstream_client.models import Consistency, UserFilter
 __all__ = [
     "AgeOver",
     "AgeUpTo",
+    "Columns",
     "ConsistencyOption",
     "EmailDomain",
     "Format",
     "FormatOption",
+    "Layout",
     "Limit",
     "NamePrefix",
+    "NoHeader",
     "NoResume",
     "PartitionOption",
     "ResumeToken",
     "Target",
     "Timeout",
+    "Wide",
     "filter_from",
     "open_client",
 ]
@@ -37,10 +42,26 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How rows are laid out.
+
+    Attributes:
+        columns: Their names with commas between; empty for all.
+        wide: Whether a table on a terminal may be wider than the terminal.
+        heading: Whether the names come first.
+    """
+
+    columns: str = ""
+    wide: bool = False
+    heading: bool = True
+
+
 # A person who mistyped the target should hear of it within a second or two.
 _RESUME = ResumePolicy(first_attempts=5)
 _FILTER = "Filter"
 _CONNECTION = "Connection"
+_OUTPUT = "Output"
 
 AgeOver = Annotated[
     int | None, typer.Option(help="Strictly older than this, in years.", rich_help_panel=_FILTER)
@@ -56,7 +77,30 @@ EmailDomain = Annotated[
 ]
 Limit = Annotated[int, typer.Option(min=0, help="The most users; 0 for all.")]
 FormatOption = Annotated[
-    Format, typer.Option("--format", help="A table is tab-separated text in a pipe.")
+    Format,
+    typer.Option(
+        "--format", help="A table is tab-separated text in a pipe.", rich_help_panel=_OUTPUT
+    ),
+]
+Columns = Annotated[
+    str,
+    typer.Option(
+        help="The columns to print, in this order, with commas between.", rich_help_panel=_OUTPUT
+    ),
+]
+Wide = Annotated[
+    bool,
+    typer.Option(
+        "--wide",
+        help="Cut nothing in a table on a terminal; long lines wrap.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+NoHeader = Annotated[
+    bool,
+    typer.Option(
+        "--no-header", help="Leave out the line with the columns' names.", rich_help_panel=_OUTPUT
+    ),
 ]
 ResumeToken = Annotated[
     str, typer.Option(help="Resume where an earlier run with the same options stopped.")

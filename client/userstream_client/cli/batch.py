@@ -29,6 +29,9 @@ def batch(
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
     style: args.FormatOption = args.Format.TABLE,
+    columns: args.Columns = "",
+    wide: args.Wide = False,
+    no_header: args.NoHeader = False,
     partition: args.PartitionOption = "",
     consistency: args.ConsistencyOption = Consistency.LIVE,
     resume_token: args.ResumeToken = "",
@@ -37,6 +40,7 @@ def batch(
     no_resume: args.NoResume = False,
 ) -> None:
     """Print batches of users; without --age-over, of those over 25."""
+    layout = args.Layout(columns, wide, not no_header)
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
     with (
         args.open_client(target, timeout, no_resume=no_resume) as client,
@@ -49,7 +53,7 @@ def batch(
             resume_token=resume_token,
         ) as batches,
     ):
-        output = Output(style, ("batch", *USER_COLUMNS))
+        output = Output(style, ("batch", *USER_COLUMNS), layout)
         try:
             for number, users in enumerate(batches, start=1):
                 output.write([(number, *user) for user in users])

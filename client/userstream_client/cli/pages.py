@@ -29,15 +29,19 @@ def pages(
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
     style: args.FormatOption = args.Format.TABLE,
+    columns: args.Columns = "",
+    wide: args.Wide = False,
+    no_header: args.NoHeader = False,
     target: args.Target = None,
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
     """Print pages of users. If more follow, stderr has the token of the next one."""
+    layout = args.Layout(columns, wide, not no_header)
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
     next_page_token = ""
     with args.open_client(target, timeout, no_resume=no_resume) as client:
-        output = Output(style, ("page", *USER_COLUMNS))
+        output = Output(style, ("page", *USER_COLUMNS), layout)
         for page in client.lazy_paginate(
             page_size, where, page_token=page_token, offset=offset, page_limit=page_limit
         ):

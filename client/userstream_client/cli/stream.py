@@ -25,6 +25,9 @@ def stream(
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
     style: args.FormatOption = args.Format.TABLE,
+    columns: args.Columns = "",
+    wide: args.Wide = False,
+    no_header: args.NoHeader = False,
     partition: args.PartitionOption = "",
     consistency: args.ConsistencyOption = Consistency.LIVE,
     resume_token: args.ResumeToken = "",
@@ -33,6 +36,7 @@ def stream(
     no_resume: args.NoResume = False,
 ) -> None:
     """Print users in order of user_id. Each is printed as soon as it comes."""
+    layout = args.Layout(columns, wide, not no_header)
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
     with args.open_client(target, timeout, no_resume=no_resume) as client:
         users = client.stream_users(
@@ -43,7 +47,7 @@ def stream(
             resume_token=resume_token,
         )
         with closing(users.chunks()) as chunks:
-            output = Output(style, USER_COLUMNS)
+            output = Output(style, USER_COLUMNS, layout)
             try:
                 for chunk in chunks:
                     output.write(chunk)

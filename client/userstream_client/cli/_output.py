@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import typer
 
@@ -12,7 +13,7 @@ from userstream_client.cli._formats import Row, encoder_for
 from userstream_client.cli._problems import UsageProblem
 from userstream_client.cli._table import TerminalTable
 
-__all__ = ["USER_COLUMNS", "Output", "note", "say_verdict"]
+__all__ = ["USER_COLUMNS", "Output", "give_up_stdout", "note", "say_verdict"]
 
 USER_COLUMNS = ("user_id", "name", "email", "age")
 
@@ -40,6 +41,12 @@ class Output:
             # What is piped is UTF-8 and has line feeds, whatever the locale says.
             sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
         self._heading = layout.heading and style is not Format.NDJSON and self._table is None
+        self._begins_with_heading = self._heading
+
+    @property
+    def has_heading(self) -> bool:
+        """Whether a file or pipe begins with the columns' names."""
+        return self._begins_with_heading
 
     def write(self, rows: Iterable[Row]) -> None:
         """Print rows, now."""
@@ -84,7 +91,12 @@ def say_verdict(line: str) -> None:
     try:
         typer.echo(line)
     except BrokenPipeError:
-        # Python flushes stdout once more on its way out, which would fail again, and aloud.
+        give_up_stdout()
+
+
+def give_up_stdout() -> None:
+    """Lead standard output nowhere: Python flushes it once more on its way out, which could fail or hang again."""
+    with suppress(OSError):  # one that is no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

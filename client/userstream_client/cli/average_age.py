@@ -1,14 +1,16 @@
 """`userstream average-age`: an exact average over any number of users."""
 
-import sys
-from typing import Annotated, Self
+from contextlib import closing
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from userstream_client._client import UserStreamClient
 from userstream_client.cli import _arguments as args
-from userstream_client.models import AverageAge, UserFilter
+from userstream_client.cli._printing import resumable, resume_command
+from userstream_client.cli._problems import UsageProblem
+from userstream_client.cli._progress import shown_progress
+from userstream_client.models import AverageAge, AverageAgeProgress, UserFilter
 
 __all__ = ["EXAMPLES", "average_age"]
 
@@ -27,15 +29,17 @@ def average_age(
     age_up_to: args.AgeUpTo = None,
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
+    resume_token: args.ResumeToken = "",
     target: args.Target = None,
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
     """Print the average age of the users, to two decimals."""
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
+    if histogram and resume_token:
+        raise UsageProblem("--resume-token does not go with --histogram: leave one out")
     with args.open_client(target, timeout, no_resume=no_resume) as client:
-        ask = _counted if histogram else _scanned
-        figures = ask(client, where)
+        figures = _counted(client, where) if histogram else _scanned(client, where, resume_token)
     if figures.text is None:
         typer.echo("Average age of users: none, as no user matches")
     else:
@@ -45,29 +49,26 @@ def average_age(
 
 
 def _counted(client: UserStreamClient, where: UserFilter) -> AverageAge:
-    return client.average_age(where, include_histogram=True)
+    with resumable(lambda: "nothing is kept of a histogram: repeat the command"):
+        return client.average_age(where, include_histogram=True)
 
 
-def _scanned(client: UserStreamClient, where: UserFilter) -> AverageAge:
+def _scanned(client: UserStreamClient, where: UserFilter, resume_token: str) -> AverageAge:
     """Read the figures as a stream, which shows its progress and can be resumed."""
-    figures = AverageAge(0, 0)
+    figures = AverageAgeProgress(0, 0, resume_token=resume_token)
+    steps = client.stream_average_age(where, resume_token=resume_token)
     with (
-        Console(stderr=True).status("reading ages") if sys.stderr.isatty() else _Silence() as status
+        closing(steps),
+        resumable(lambda: _kept(figures)),
+        shown_progress("reading ages") as bar,
     ):
-        for step in client.stream_average_age(where):
-            figures = step
-            status.update(f"{step.user_count:,} users read ({step.progress.fraction:.0%})")
+        for figures in steps:
+            bar.update(figures.user_count, figures.progress.estimated_users)
     return figures
 
 
-class _Silence:
-    """Stands in for the status line where nobody sees one."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def update(self, status: str) -> None:
-        """Do nothing."""
+def _kept(figures: AverageAgeProgress) -> str:
+    if not figures.resume_token:
+        return "nothing is counted yet: repeat the command"
+    command = resume_command({"--resume-token": figures.resume_token})
+    return f"{figures.user_count:,} users are counted; resume with: {command}"

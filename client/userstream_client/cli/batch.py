@@ -1,14 +1,15 @@
 """`userstream batch`: users in batches, by default those over 25."""
 
+from itertools import count
 from typing import Annotated
 
 import typer
 
 from userstream_client.cli import _arguments as args
-from userstream_client.cli._output import USER_COLUMNS, Output, note
-from userstream_client.cli.stream import explained, summed_up
-from userstream_client.errors import UserStreamError
-from userstream_client.models import Consistency
+from userstream_client.cli._formats import Row
+from userstream_client.cli._output import USER_COLUMNS, Output
+from userstream_client.cli._printing import print_stream
+from userstream_client.models import Consistency, User
 
 __all__ = ["EXAMPLES", "batch"]
 
@@ -42,22 +43,20 @@ def batch(
     """Print batches of users; without --age-over, of those over 25."""
     layout = args.Layout(columns, wide, not no_header)
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
-    with (
-        args.open_client(target, timeout, no_resume=no_resume) as client,
-        client.batch_users(
+    output = Output(style, ("batch", *USER_COLUMNS), layout)
+    numbers = count(1)
+
+    def numbered(users: list[User]) -> list[Row]:
+        number = next(numbers)
+        return [(number, *user) for user in users]
+
+    with args.open_client(target, timeout, no_resume=no_resume) as client:
+        batches = client.batch_users(
             batch_size,
             where,
             limit=limit,
             partition=partition,
             consistency=consistency,
             resume_token=resume_token,
-        ) as batches,
-    ):
-        output = Output(style, ("batch", *USER_COLUMNS), layout)
-        try:
-            for number, users in enumerate(batches, start=1):
-                output.write([(number, *user) for user in users])
-        except UserStreamError as error:
-            raise explained(error, batches) from None
-        output.close()
-        note(summed_up(batches.receipt))
+        )
+        print_stream(batches, output, numbered)

@@ -182,7 +182,8 @@ def closed_pipe(*arguments: str, cwd: Path, target: str) -> tuple[int, str]:
     "arguments",
     [
         *[("stream", "--format", style) for style in ("csv", "ndjson", "table")],
-        *[(c,) for c in COMMANDS if c not in {"stream", "export", "verify", "get", "top"}],
+        *[(c,) for c in COMMANDS if c not in {"stream", "export", "verify", "get", "top", "bench"}],
+        ("bench", "--seconds", "0.1"),
         ("--help",),
         ("--version",),
         ("stream", "--help"),

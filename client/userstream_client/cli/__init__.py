@@ -11,11 +11,13 @@ import typer
 from userstream_client.cli import (
     average_age,
     batch,
+    bench,
     export,
     health,
     pages,
     partitions,
     stream,
+    top,
     verify,
 )
 from userstream_client.cli._advice import said
@@ -47,6 +49,8 @@ _COMMANDS: dict[str, tuple[Callable[..., None], Sequence[str]]] = {
     "health": (health.health, health.EXAMPLES),
     "export": (export.export, export.EXAMPLES),
     "verify": (verify.verify, verify.EXAMPLES),
+    "top": (top.top, top.EXAMPLES),
+    "bench": (bench.bench, bench.EXAMPLES),
 }
 app = typer.Typer(
     name="userstream",

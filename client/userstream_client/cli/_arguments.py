@@ -17,6 +17,7 @@ __all__ = [
     "Columns",
     "ConsistencyOption",
     "EmailDomain",
+    "FigureFormat",
     "Format",
     "FormatOption",
     "Layout",
@@ -40,6 +41,13 @@ class Format(StrEnum):
     TABLE = "table"
     NDJSON = "ndjson"
     CSV = "csv"
+
+
+class FigureFormat(StrEnum):
+    """How figures are printed."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def resumable(kept: Callable[[], str]) -> Iterator[None]:
     """Say what is kept and how to resume when the block breaks.
 
     Args:
-        kept: Returns that.
+        kept: Returns that; empty if nothing is.
 
     Raises:
         Problem: A call failed, or standard output did.
@@ -73,14 +73,19 @@ def resumable(kept: Callable[[], str]) -> Iterator[None]:
         raise  # whoever read has enough
     except OSError as error:
         give_up_stdout()
-        raise Problem(f"cannot write to standard output: {error.strerror}; {kept()}") from None
+        reason = f"cannot write to standard output: {error.strerror}"
+        raise Problem(_joined(reason, kept())) from None
     except InvalidRequestError:
         raise
     except DataIntegrityError as error:
         # No resume: the rest would be read without the users before it, so their CRC-32 would go unchecked.
         raise Problem(f"{said(error)}; repeat the command") from None
     except UserStreamError as error:
-        raise Problem(f"{said(error)}; {kept()}") from None
+        raise Problem(_joined(said(error), kept())) from None
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
 
 
 class _Printed:
@@ -118,9 +123,9 @@ class _Printed:
         self.users += len(rows)
 
     def kept(self) -> str:
-        """Say what is printed and how to resume."""
+        """Say what is printed and how to resume; empty before the first user."""
         if not self.token:
-            return "nothing is printed that could be resumed: repeat the command"
+            return ""
         within = ", and perhaps some of the next" if self._within else ""
         command = resume_command({"--resume-token": self.token}, heading=self._output.has_heading)
         return f"{self.users:,} users are printed{within}; resume with: {command}"

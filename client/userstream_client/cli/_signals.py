@@ -33,8 +33,8 @@ class Stopped(BaseException):
 
 
 def end_of(stop: Stopped, kept: str) -> typer.Exit:
-    """Print what is kept and how to resume; return what ends the command."""
-    print(f"userstream: {stop.word}; {kept}", file=sys.stderr)  # noqa: T201
+    """Print what is kept and how to resume, if anything is; return what ends the command."""
+    print("; ".join(filter(None, [f"userstream: {stop.word}", kept])), file=sys.stderr)  # noqa: T201
     return typer.Exit(stop.code)
 
 

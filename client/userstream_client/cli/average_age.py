@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -29,13 +28,6 @@ EXAMPLES = (
 )
 
 
-class FigureFormat(StrEnum):
-    """How figures are printed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def average_age(
     *,
     histogram: Annotated[
@@ -49,8 +41,8 @@ def average_age(
         bool, typer.Option("--watch", help="Also print the figures so far about once a second.")
     ] = False,
     style: Annotated[
-        FigureFormat, typer.Option("--format", help="JSON is one object a line.")
-    ] = FigureFormat.TEXT,
+        args.FigureFormat, typer.Option("--format", help="JSON is one object a line.")
+    ] = args.FigureFormat.TEXT,
     age_over: args.AgeOver = None,
     age_up_to: args.AgeUpTo = None,
     name_prefix: args.NamePrefix = "",
@@ -65,7 +57,7 @@ def average_age(
     if histogram and (resume_token or watch):
         given = "--watch" if watch else "--resume-token"
         raise UsageProblem(f"{given} does not go with --histogram: leave one out")
-    print_figures = _print_json if style is FigureFormat.JSON else _print_text
+    print_figures = _print_json if style is args.FigureFormat.JSON else _print_text
     with args.open_client(target, timeout, no_resume=no_resume) as client:
         if histogram:
             print_figures(_counted(client, where))
@@ -75,7 +67,7 @@ def average_age(
 
 
 def _counted(client: UserStreamClient, where: UserFilter) -> AverageAge:
-    with resumable(lambda: "nothing is kept of a histogram: repeat the command"):
+    with resumable(lambda: ""):  # it comes in one answer
         return client.average_age(where, include_histogram=True)
 
 
@@ -109,7 +101,7 @@ def _scanned(
 
 def _kept(figures: AverageAgeProgress) -> str:
     if not figures.resume_token:
-        return "nothing is counted yet: repeat the command"
+        return ""
     command = resume_command({"--resume-token": figures.resume_token})
     return f"{figures.user_count:,} users are counted; resume with: {command}"
 

@@ -70,9 +70,9 @@ class _Printed:
         self.next_page_token = page.next_page_token
 
     def kept(self, page_limit: int) -> str:
-        """Say what is printed and how to resume, for what is left of `--page-limit`."""
+        """Say what is printed and how to resume, for what is left of `--page-limit`; empty before the first page."""
         if not self.next_page_token:
-            return "nothing is printed that could be resumed: repeat the command"
+            return ""
         options = {"--offset": "", "--page-token": self.next_page_token}
         if page_limit:
             options["--page-limit"] = str(page_limit - self.pages)

@@ -65,7 +65,7 @@ class Layout:
     heading: bool = True
 
 
-# A person who mistyped the target should hear of it within a second or two.
+# Few attempts, so that a person who mistyped the target hears of it within a second or two.
 _RESUME = ResumePolicy(first_attempts=5)
 _FILTER = "Filter"
 _CONNECTION = "Connection"
@@ -113,9 +113,11 @@ NoHeader = Annotated[
 ResumeToken = Annotated[
     str, typer.Option(help="Resume where an earlier run with the same options stopped.")
 ]
-PartitionOption = Annotated[str, typer.Option(help="One key range; `userstream partitions` lists.")]
+PartitionOption = Annotated[
+    str, typer.Option(help="Read only this key range, one of `userstream partitions`.")
+]
 ConsistencyOption = Annotated[
-    Consistency, typer.Option(help="What to promise about rows written meanwhile.")
+    Consistency, typer.Option(help="What is promised about rows that are written during the scan.")
 ]
 Target = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""`userstream export`: all users into one file, which is whole or not there."""
+"""`userstream export`: users into one file, which appears whole or not at all."""
 
 import time
 from pathlib import Path
@@ -47,18 +47,16 @@ def export(
     output: Annotated[
         str,
         typer.Option(
-            metavar="FILE", help="Replaced at the end if it is there; - is standard output."
+            metavar="FILE", help="The file to write, replaced at the end; - is standard output."
         ),
     ],
     style: Annotated[
         FileFormat | None,
-        typer.Option("--format", help="Without it the file's name decides; else csv."),
+        typer.Option("--format", help="Default: what the file's name says, else csv."),
     ] = None,
     compression: Annotated[
         Compression | None,
-        typer.Option(
-            "--compress", help="Of csv and ndjson; without it, by the ending .gz or .zst."
-        ),
+        typer.Option("--compress", help="For csv and ndjson. Default: by the ending .gz or .zst."),
     ] = None,
     partition_count: Annotated[
         int, typer.Option("--partitions", min=1, max=32, help="Key ranges to read side by side.")

@@ -32,7 +32,7 @@ EXAMPLES = (
 
 
 class Against(StrEnum):
-    """What a file is held against."""
+    """What a file is compared with."""
 
     TABLE = "table"
     MANIFEST = "manifest"

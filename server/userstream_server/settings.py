@@ -112,7 +112,7 @@ class ServerSettings(BaseSettings):
     handshake_timeout_seconds: Seconds = 10.0
     """A connection that has not completed its TLS and HTTP/2 handshake by then is closed."""
     ping_interval_seconds: Seconds = 5.0
-    """A client that sends keepalive pings more often loses its connection (too_many_pings)."""
+    """Has no effect any more; accepted so that old configurations start. Clients may ping as often as they like."""
     keepalive_seconds: Seconds = 60.0
     """A connection that is silent for this long gets a ping and 20 s to answer."""
     send_timeout_seconds: Seconds = 60.0
@@ -126,7 +126,9 @@ class ServerSettings(BaseSettings):
     health_poll_seconds: Seconds = 2.0
     """Interval between checks that the database answers."""
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
-    """How long running calls may continue after SIGTERM."""
+    """How long running calls may continue after SIGTERM and the notice."""
+    drain_notice_seconds: Annotated[float, Field(ge=0, le=600)] = 0.25
+    """How long new calls are still accepted after SIGTERM. Health says NOT_SERVING, so balancers turn away."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level to log."""
     log_format: Literal["json", "console"] = "json"

@@ -14,12 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from userstream_testing.debian_packages import cache_folder, locked
 from userstream_testing.mysql_binaries import (
     Engine,
     ServerProgram,
-    cache_folder,
     find_server,
-    locked,
 )
 
 __all__ = ["PrivateServer", "free_port"]
@@ -87,7 +86,7 @@ class PrivateServer:
 
     @property
     def url(self) -> str:
-        """See the class."""
+        """Where it is, for the account that may do everything."""
         return f"mysql://{self.user}:{self.password}@{self.host}:{self.port}"
 
     @property
@@ -127,6 +126,13 @@ class PrivateServer:
     def restart(self) -> None:
         """Kill it and start it again."""
         self.kill()
+        self.start()
+
+    def restart_empty(self) -> None:
+        """Kill it and start it again with the data of a new server."""
+        self.kill()
+        shutil.rmtree(self._folder / "data")
+        shutil.copytree(_prepared_data(self.program), self._folder / "data")
         self.start()
 
     def pause(self) -> None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from userstream_server.databases.call_connections import CallConnections
 from userstream_server.databases.database import DatabaseFound, Driver
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
-from userstream_server.databases.table_check import check_shape, columns_of
+from userstream_server.databases.table_check import SQLITE_TABLE, check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews
 from userstream_server.errors import (
     DeadlineError,
@@ -27,8 +27,9 @@ from userstream_server.rows.dialects import SQLITE, Dialect
 from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.sql import SQLITE_COLUMNS, Query, Reach
+from userstream_server.rows.sql import Query, Reach
 from userstream_server.rows.table import Table
+from userstream_server.rows.table_queries import SQLITE_COLUMNS
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["SQLiteDatabase", "translated"]
@@ -87,7 +88,7 @@ class _Session:
 
     @cached_property
     def table(self) -> Table:
-        """See `rows.session.Session.table`."""
+        """The table as it is now, which no longer holds a NULL key."""
         table = self.look_at_table()
         for _ in self.blocks(_NULL_KEY):
             checked_id(None)
@@ -95,12 +96,12 @@ class _Session:
 
     @cached_property
     def dialect(self) -> Dialect:
-        """See `rows.session.Session.dialect`."""
+        """How to word queries for that table."""
         return SQLITE.of(self.table)
 
     def look_at_table(self) -> Table:
-        """See `rows.session.Session.look_at_table`."""
-        return check_shape(columns_of(row for b in self.blocks(SQLITE_COLUMNS) for row in b))
+        """Ask the database for the table as it is now."""
+        return _described(self.blocks(SQLITE_COLUMNS))
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -188,7 +189,7 @@ class SQLiteDatabase:
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""
-        table = check_shape(columns_of(row for b in self._apart(SQLITE_COLUMNS) for row in b))
+        table = _described(self._apart(SQLITE_COLUMNS))
         return DatabaseFound(f"SQLite {sqlite3.sqlite_version}", "a file", "Python's own", table)
 
     def ping(self) -> None:
@@ -209,6 +210,10 @@ class SQLiteDatabase:
             raise translated(error) from error
         finally:
             connection.close()
+
+
+def _described(blocks: Iterable[list[Any]]) -> Table:
+    return check_shape(columns_of(row for block in blocks for row in block), SQLITE_TABLE)
 
 
 def translated(error: sqlite3.Error) -> UserStreamError:

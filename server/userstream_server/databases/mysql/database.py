@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -14,15 +14,17 @@ from userstream_server.databases.kept_connection import KeptConnection
 from userstream_server.databases.mysql.connecting import DRIVER_VERSION, Address, is_pure
 from userstream_server.databases.mysql.connection import MySQLConnection
 from userstream_server.databases.mysql.native_rows import can_read_natively
+from userstream_server.databases.mysql.table import Read, described_table
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
-from userstream_server.databases.table_check import check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews, Tally
 from userstream_server.errors import InternalError, PreconditionError, UserStreamError
 from userstream_server.rows.dialects import MYSQL, Dialect
+from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.sql import MYSQL_COLUMNS, Query
+from userstream_server.rows.sql import Query, users_query
 from userstream_server.rows.table import Table
+from userstream_server.rows.table_queries import MYSQL_EXPLAIN
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["MySQLDatabase"]
@@ -44,17 +46,17 @@ class _Session:
 
     @cached_property
     def table(self) -> Table:
-        """See `rows.session.Session.table`."""
+        """The table as the last look at it found it."""
         return self._database.known_table or self.look_at_table()
 
     @cached_property
     def dialect(self) -> Dialect:
-        """See `rows.session.Session.dialect`."""
+        """How to word queries for that table."""
         return MYSQL.of(self.table)
 
     def look_at_table(self) -> Table:
-        """See `rows.session.Session.look_at_table`."""
-        return self._database.learn_table(self.blocks(MYSQL_COLUMNS))
+        """Ask the database for the table as it is now, for the calls that follow too."""
+        return self._database.learn_table(self.blocks)
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -74,11 +76,8 @@ class _Session:
         with self._running(
             nullcontext(held) if held else self._connections.for_lookup()
         ) as connection:
-            explain = (
-                "EXPLAIN EXTENDED " if connection.is_mariadb else "EXPLAIN FORMAT=TRADITIONAL "
-            )
-            blocks = list(connection.blocks(explain + text, parameters))
-        # Both databases have a line for each query, and end it with the columns rows, filtered (in per cent) and Extra.
+            blocks = list(connection.blocks(MYSQL_EXPLAIN + text, parameters))
+        # A line for each query; the columns rows, filtered (in per cent) and Extra end it.
         lines = [line for block in blocks for line in block if line[1] != b"UNION RESULT"]
         if len(lines) != len(queries):
             raise InternalError("DATABASE_ERROR")
@@ -178,36 +177,46 @@ class MySQLDatabase:
         """How many queries were killed because their call had ended."""
         return self._kills.count
 
+    @contextmanager
     def session(
         self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
-    ) -> AbstractContextManager[_Session]:
+    ) -> Iterator[_Session]:
         """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self.options.query_timeout_seconds)
-        return self._views.opened(_Session(self, limits, caller), snapshot=snapshot)
+        try:
+            with self._views.opened(_Session(self, limits, caller), snapshot=snapshot) as session:
+                yield session
+        except PreconditionError:
+            # Perhaps the table is another one than it was: the next call looks.
+            self.known_table = None
+            raise
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""
         with self._apart.living() as connection:
-            table = self.learn_table(connection.blocks(MYSQL_COLUMNS.text))
+            table = self.learn_table(connection.read)
+            # Refused unless the account may SELECT: what describes a table is told for any right.
+            for _ in connection.read(users_query(MYSQL.of(table), Scan(), limit=0)):
+                pass
             return connection.describe(table)
 
     def ping(self) -> None:
         """Make one round trip apart from the pool; raises UserStreamError without an answer."""
         # The table may be altered at any time. One that fits no more is told to those who ask for users.
         with self._apart.living() as connection, suppress(PreconditionError):
-            self.learn_table(connection.blocks(MYSQL_COLUMNS.text))
+            self.learn_table(connection.read)
 
-    def learn_table(self, described: Iterable[list[Any]]) -> Table:
+    def learn_table(self, read: Read) -> Table:
         """Check and keep what the database says of the table.
 
         Args:
-            described: The rows of `MYSQL_COLUMNS`, in blocks.
+            read: How to ask the database.
 
         Raises:
             PreconditionError: The table is missing or does not fit.
         """
         self.known_table = None
-        self.known_table = table = check_shape(columns_of(row for b in described for row in b))
+        self.known_table = table = described_table(read)
         return table
 
     def kill(self, connection: MySQLConnection) -> None:
@@ -242,7 +251,9 @@ def _closing(connection: MySQLConnection) -> Iterator[None]:
 
 
 def _limited(select: str, seconds: float, *, mariadb: bool) -> str:
-    """Give a SELECT a time limit at the database, in its own words."""
+    """Give a SELECT a time limit at the database, in its own words; nothing else needs one."""
+    if not select.startswith("SELECT"):
+        return select
     if mariadb:
         return f"SET STATEMENT max_statement_time={seconds:.3f} FOR {select}"
     hint = f"SELECT /*+ MAX_EXECUTION_TIME({max(1, round(seconds * 1000))}) */"

@@ -80,11 +80,26 @@ def _python() -> Command:
     return (sys.executable, str(EXAMPLES / "python/users.py"))
 
 
+def _shell() -> Command:
+    for name, package in (
+        ("buf", "buf-bin in requirements/dev.txt"),
+        ("jq", "Debian's package jq"),
+    ):
+        _tool(name, package)
+    return (str(EXAMPLES / "shell/users.sh"),)
+
+
 PROGRAMS = (
     Program(
         "python",
         _python,
         heavy=False,
         environment={"PYTHONPATH": os.pathsep.join([str(ROOT / "protos")])},
+    ),
+    Program(
+        "shell",
+        _shell,
+        heavy=False,
+        left_out={"large-batch": "`buf curl` takes messages of at most 4 MiB"},
     ),
 )

@@ -24,6 +24,8 @@ CALLS = {
     "StreamAverageAge": "running-average",
 }
 _SECONDS = 110.0
+_LONGER = 5
+"""A program starts more slowly than a client in the test's own process, so its limits are longer."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ def scenario_arguments(scenario: Scenario, name: str) -> list[str]:
         "--name-prefix": f"conformance:{scenario.name}:{name}",
         "--limit": fields.get("limit"),
         "--size": fields.get("batch_size") or fields.get("page_size"),
-        "--timeout": settings.timeout_seconds,
-        "--message-timeout": settings.attempt_timeout_seconds,
+        "--timeout": _LONGER * settings.timeout_seconds,
+        "--message-timeout": _LONGER * settings.attempt_timeout_seconds,
         "--cancel-after": settings.cancel_after_messages,
         "--backoff-max": 0.002,
     }

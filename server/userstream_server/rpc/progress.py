@@ -22,7 +22,7 @@ __all__ = ["KeyMaps", "ScanProgress"]
 
 _FROM_USERS = 500
 """Shorter scans are over before an estimate would help, and too short to tell how many rows match."""
-_AGAIN_AFTER_SHARE = 0.01
+_AGAIN_AFTER_SHARE = 0.05
 """An estimate is made again when a scan has this much more users: messages of one user must stay cheap."""
 _MOST_BEFORE_END = 0.999
 _MAP_SECONDS = 60.0

@@ -99,29 +99,34 @@ static int read_age(const char *digits, size_t count, uint64_t *age) {
 /* The same bit of each of eight bytes, which are looked at together. */
 #define EACH(bits) (UINT64_C(0x0101010101010101) * (bits))
 
-/* Load up to eight bytes; spaces, which pass every check here, fill the rest. */
-static uint64_t load(const char *bytes, size_t count) {
-    uint64_t word = EACH(' ');
-    if (count >= sizeof word)
-        memcpy(&word, bytes, sizeof word); /* of a known size, hence one instruction */
-    else
-        memcpy(&word, bytes, count);
+static uint64_t word_at(const char *bytes) {
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word); /* of a known size, hence one instruction */
     return word;
 }
 
-/* Say whether all bytes are 0x20 to 0x7e. */
+/* Up to seven bytes as a word; spaces, which pass every check here, fill the rest. */
+static uint64_t short_word(const char *bytes, size_t count) {
+    uint64_t word = EACH(' ');
+    while (count--) word = word << 8 | (unsigned char)bytes[count];
+    return word;
+}
+
+/* Set the high bit of bytes other than 0x20 to 0x7e: of those with it, of 0x7f, and of those with bits 5 and 6 off. */
+static uint64_t unprintable(uint64_t word) { return (word | (word + EACH(1)) | ~(word | word >> 1) << 2) & EACH(0x80); }
+
+/* The last word overlaps the one before, so that no text of eight bytes or more needs a word cut short. */
 static int is_printable_ascii(const char *bytes, size_t count) {
-    for (size_t at = 0; at < count; at += sizeof(uint64_t)) {
-        uint64_t word = load(bytes + at, count - at);
-        if ((word | (word + EACH(1))) & EACH(0x80)) return 0;      /* 0x80 and over, and 0x7f */
-        if (~(word | word >> 1) & EACH(0x20)) return 0;            /* below 0x20: bits 5 and 6 are off */
-    }
-    return 1;
+    if (count < sizeof(uint64_t)) return !unprintable(short_word(bytes, count));
+    uint64_t found = unprintable(word_at(bytes + count - sizeof found));
+    for (size_t at = 0; at + sizeof found < count; at += sizeof found) found |= unprintable(word_at(bytes + at));
+    return !found;
 }
 
 static int is_ascii(const char *bytes, size_t count) {
-    uint64_t all = 0;
-    for (size_t at = 0; at < count; at += sizeof all) all |= load(bytes + at, count - at);
+    if (count < sizeof(uint64_t)) return !(short_word(bytes, count) & EACH(0x80));
+    uint64_t all = word_at(bytes + count - sizeof all);
+    for (size_t at = 0; at + sizeof all < count; at += sizeof all) all |= word_at(bytes + at);
     return !(all & EACH(0x80));
 }
 

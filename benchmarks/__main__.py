@@ -21,6 +21,7 @@ from benchmarks.measures import (
     first_user,
     grpc_internals,
     imports,
+    progress,
     sizes,
     telemetry,
     throughput,
@@ -48,6 +49,7 @@ _MEASURES: dict[str, Callable[[Arena, _Options], report.Section]] = {
     "imports": lambda _arena, o: imports.run(rounds=o.rounds),
     "telemetry": lambda arena, o: telemetry.run(arena, rows=o.rows, rounds=o.rounds),
     "grpc-internals": lambda arena, o: grpc_internals.run(arena, rows=o.rows, rounds=o.rounds),
+    "progress": lambda arena, o: progress.run(arena, rows=o.rows),
     "workers": lambda arena, o: workers.run(arena, rows=o.rows, rounds=o.rounds),
 }
 

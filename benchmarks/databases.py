@@ -11,6 +11,7 @@ from urllib.parse import quote
 import mysql.connector
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.seeding.seed import seed_synthetic
+from userstream_server.seeding.synthetic import KeyKind
 from userstream_testing.mysql_server import PrivateServer
 
 from benchmarks.processes import Measured, process_listening_on
@@ -81,12 +82,13 @@ class MySQL:
         self._url = DatabaseUrl.parse(url)
         self.process: Measured | None = process_listening_on(self._url.hosts[0][1])
 
-    def table(self, rows: int) -> Table:
+    def table(self, rows: int, *, key_kind: KeyKind = "uuid4") -> Table:
         """Return a table of so many made-up users, seeding it when it is not there yet."""
-        table = Table(replace(self._url, database=f"userstream_bench_{rows}"), rows)
+        suffix = "" if key_kind == "uuid4" else f"_{key_kind}"
+        table = Table(replace(self._url, database=f"userstream_bench_{rows}{suffix}"), rows)
         if self._rows_of(table) != rows:
             begin = time.monotonic()
-            seed_synthetic(table.url, rows, progress=_progress(rows))
+            seed_synthetic(table.url, rows, key_kind=key_kind, progress=_progress(rows))
             seconds = time.monotonic() - begin
             _say(f"seeded {rows:,} rows in {seconds:.0f} s\n")
         # Warm: the contest is about serving rows, not about reading a disk.

@@ -81,7 +81,8 @@ class UserScan:
         """
         received, response = self._decode(data, self.method)
         progress = messages.progress_from(response.progress)
-        self.verifier.add(received, response.resume_token, progress)
+        bytewise = response.key_order == pb.KEY_ORDER_UNSPECIFIED
+        self.verifier.add(received, response.resume_token, progress, bytewise=bytewise)
         if response.HasField("receipt"):
             self.verifier.close(messages.receipt_from(response.receipt))
         return received.users
@@ -236,9 +237,11 @@ class PageScan:
         """
         if self.done:
             raise IncompleteStreamError("the server sent another page than the one asked for")
-        page = messages.page_from(parse(data, self.method))
-        users = UserList.of(page.users)
-        self._verifier.add(users, page.next_page_token, Progress(0, 0, 0.0))
+        response = parse(data, self.method)
+        bytewise = response.key_order == pb.KEY_ORDER_UNSPECIFIED
+        page = messages.page_from(response)
+        users, no_progress = UserList.of(page.users), Progress(0, 0, 0.0)
+        self._verifier.add(users, page.next_page_token, no_progress, bytewise=bytewise)
         self._request.page_token = page.next_page_token
         self._request.offset = 0
         self.done = True

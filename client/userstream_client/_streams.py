@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from userstream_client._calls import Attempt, StreamCall, UnaryCall
+from userstream_client._interrupts import interrupt_behind
 from userstream_client._retry import attempt_timeout_error
 from userstream_client._scans import ScanProperties, UserScan
 from userstream_client._watchdog import Watch, Watchdog
@@ -65,6 +66,8 @@ def unary_result(call: UnaryCall[ItemT], start: Start) -> ItemT:
             response = start(call.next_attempt())
         except grpc.RpcError as raised:
             failure = error_from_call(raised)
+        except RuntimeError as error:
+            raise interrupt_behind(error) from None
         else:
             return call.receive(response)
         time.sleep(call.seconds_before_retry(failure))
@@ -77,6 +80,8 @@ def _messages(rpc: Any, watch: Watch) -> Iterator[Any]:
             message = next(rpc)
         except StopIteration:
             return
+        except RuntimeError as error:
+            raise interrupt_behind(error) from None
         finally:
             watch.waiting_since = None
         yield message

@@ -66,16 +66,20 @@ class Verifier:
         """
         self._resumes_of_attempt = self._resumes + 1 if self._token else 0
 
-    def add(self, users: Received, token: str, progress: Progress) -> None:
+    def add(
+        self, users: Received, token: str, progress: Progress, *, bytewise: bool = True
+    ) -> None:
         """Verify and count one message's users.
 
         Args:
             users: In the order received.
             token: Resumes after the last of them.
             progress: Of the scan, with these users.
+            bytewise: Whether the server says that ids ascend byte by byte. Only the database knows any
+                other order.
 
         Raises:
-            OutOfOrderError: Their user_ids do not ascend from the last one.
+            OutOfOrderError: Their user_ids do not ascend from the last one, or one of them comes twice.
             DataIntegrityError: They exceed the limit, or follow the receipt.
         """
         if self.receipt is not None:
@@ -83,15 +87,17 @@ class Verifier:
         if self._count is None:
             self._count = progress.users_sent - len(users)
         if len(users):
-            self._add_users(users)
+            self._add_users(users, bytewise=bytewise)
         self._resumes = self._resumes_of_attempt
         self._token = token or self._token
         self.progress = progress
 
-    def _add_users(self, users: Received) -> None:
-        # Code points compare as UTF-8 bytes do, so this is the order of the primary key.
-        if users.first_id <= self._last or not users.ascending:
+    def _add_users(self, users: Received, *, bytewise: bool) -> None:
+        # Code points compare as UTF-8 bytes do.
+        if bytewise and (users.first_id <= self._last or not users.ascending):
             raise OutOfOrderError("the server sent a user out of order, or twice")
+        if not bytewise and (users.first_id == self._last or not users.distinct):
+            raise OutOfOrderError("the server sent a user twice")
         self._last = users.last_id
         self._count = (self._count or 0) + len(users)
         if self._crc is not None:

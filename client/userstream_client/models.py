@@ -88,8 +88,8 @@ class Progress:
 
     Attributes:
         users_sent: Users so far.
-        estimated_users: The database's estimate of the whole scan; 0 while unknown.
-        fraction: From 0 to 1; 1 only at the end.
+        estimated_users: About how many users the whole scan will have; refined on the way, 0 while unknown.
+        fraction: From 0 to 1; never falls, and is 1 only at the end.
     """
 
     users_sent: int

@@ -31,11 +31,30 @@ __all__ = ["main"]
 
 _log = structlog.get_logger()
 # Plain text, as the seed command has it: usage errors go to logs too, where boxes are no help.
-_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+_app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=HELP_OPTIONS,
+)
+_EXAMPLES = """\b
+Examples:
+  userstream-server                       serve, as USERSTREAM_… and .env say
+  userstream-server --check               look at settings, database and table
+  userstream-server --workers 4           four processes on one port
+  userstream-server seed --sample         create user_data with 1,000 users
+  userstream-server seed --csv users.csv  create it from a file
+"""
 _app.command("seed", context_settings=HELP_OPTIONS)(seed)
 
 
-@_app.callback(invoke_without_command=True)
+def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if value:
+        typer.echo(f"userstream-server {VERSION}")
+        raise typer.Exit
+
+
+@_app.callback(invoke_without_command=True, epilog=_EXAMPLES)
 def serve(
     context: typer.Context,
     *,
@@ -45,6 +64,10 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Processes that share the port; default: USERSTREAM_WORKERS.")
     ] = None,
+    show_version: Annotated[  # noqa: ARG001 - its callback acts
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
     worker: Annotated[int | None, typer.Option(hidden=True)] = None,
     listen: Annotated[str | None, typer.Option(hidden=True)] = None,
     health_listen: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -77,7 +100,7 @@ def _supervise(settings: ServerSettings) -> int:
             drain_seconds=settings.drain_seconds,
         )
     except OSError as error:
-        raise _failure(f"userstream-server: cannot listen: {error.strerror}", 1) from None
+        raise _failure(f"userstream-server: {error}", 1) from None
 
 
 def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object]) -> None:
@@ -168,7 +191,7 @@ def _failure(text: str, code: int) -> typer.Exit:
 
 def main() -> None:
     """Run the command."""
-    _app()
+    _app(prog_name="userstream-server")
 
 
 if __name__ == "__main__":

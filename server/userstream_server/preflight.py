@@ -7,7 +7,7 @@ from pathlib import Path
 
 from userstream_server.auth.bearer_tokens import SHORT_TOKEN_CHARS, AuthTokens
 from userstream_server.auth.tls import expiry_of
-from userstream_server.databases.database import Database
+from userstream_server.databases.database import Database, DatabaseFound
 from userstream_server.databases.open import open_database
 from userstream_server.errors import UserStreamError
 from userstream_server.file_limits import shortage
@@ -97,6 +97,11 @@ def _tokens(settings: ServerSettings) -> Finding:
     return Finding("tokens", "ok", f"{len(tokens)} in the file")
 
 
+def _order(found: DatabaseFound) -> str:
+    in_bytes = "byte by byte" if found.table.is_bytewise else "not byte by byte"
+    return f"user_id ascends by {found.table.collation}, {in_bytes}"
+
+
 def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]:
     masked = settings.database.masked
     try:
@@ -109,5 +114,5 @@ def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]
         yield Finding("table", "FAIL", error.message)
         return
     yield Finding("database", "ok", f"{masked}: {found.server}, {found.transport}")
-    yield Finding("table", "ok", "user_data fits")
+    yield Finding("table", "ok", f"user_data fits; {_order(found)}")
     yield Finding("driver", "ok" if found.fast_driver else "warn", found.driver)

@@ -15,6 +15,8 @@ from contextlib import ExitStack
 
 import structlog
 
+from userstream_server.ports import explained_port
+
 __all__ = ["reserve_port", "run_workers"]
 
 _log = structlog.get_logger()
@@ -99,7 +101,9 @@ def run_workers(count: int, *, listen: str, health_listen: str, drain_seconds: f
         arguments: list[str] = []
         for option, address in (("--listen", listen), ("--health-listen", health_listen)):
             if address:
-                reserved, shown = reserve_port(address)
+                setting = f"USERSTREAM_{option[2:].replace('-', '_').upper()}"
+                with explained_port(setting, address):
+                    reserved, shown = reserve_port(address)
                 stack.enter_context(reserved)
                 arguments += [option, shown]
         workers = [_Worker(number, arguments) for number in range(count)]

@@ -38,8 +38,7 @@ edges = st.sampled_from([0, 1, LIMIT, LIMIT + 1, 2**31 - 1, 2**62, 2**63 - 1, 2*
 u64 = st.integers(0, 2**64 - 1) | edges
 u32 = st.integers(0, 2**32 - 1) | st.sampled_from([0, 2**31 - 2, 2**31 - 1, 2**32 - 1])
 keys = st.binary(max_size=40) | st.sampled_from([b"", b"0", b"~", b"a\0b", b"\xff"])
-# A sum near the end of int64 is an honest overflow: AGE_SUM_TOO_LARGE.
-sums = st.integers(-(2**62), 2**62)
+sums = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([2**62, 2**62 + 1, 2**63 - 1, -(2**63)])
 figures = st.tuples(u64, u32, u32, u64, u64, sums)
 
 

@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.seeding.seed import seed_synthetic
+from userstream_server.version import VERSION
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.mysql_server import PrivateServer, free_port
@@ -94,13 +95,43 @@ def test_a_missing_table_at_start(tmp_path: Path, mysql_database: str) -> None:
         assert "userstream-server seed" in done.stderr + done.stdout
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    """A second server on the port does not start silently beside the first."""
+@pytest.mark.parametrize("arguments", [(), ("--workers", "2")])
+def test_a_port_that_is_taken(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A second server does not start beside the first: one line with the next step, and none of gRPC's own."""
     with ServerProcess({}, folder=tmp_path) as server:
-        done = run_to_end({"USERSTREAM_LISTEN": server.target}, tmp_path)
+        done = run_to_end({"USERSTREAM_LISTEN": server.target}, tmp_path, *arguments)
 
     assert done.returncode == 1
-    assert "cannot listen" in done.stderr
+    assert done.stderr == (
+        f"userstream-server: cannot listen on {server.target}: Address already in use; stop the program that"
+        " listens there, or set USERSTREAM_LISTEN to another port\n"
+    )
+
+
+def test_a_health_port_that_is_taken(tmp_path: Path) -> None:
+    """The line names the setting of that port."""
+    with ServerProcess({}, folder=tmp_path) as server:
+        done = run_to_end({"USERSTREAM_HEALTH_LISTEN": server.target}, tmp_path)
+
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert "USERSTREAM_HEALTH_LISTEN" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help(tmp_path: Path, option: str) -> None:
+    """It has examples, and the name of the program rather than of its module."""
+    done = run_to_end({}, tmp_path, option)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "Usage: userstream-server [OPTIONS]" in done.stdout
+    assert "userstream-server seed --sample" in done.stdout
+
+
+def test_version(tmp_path: Path) -> None:
+    """One line, without settings or a database."""
+    done = run_to_end({"USERSTREAM_LISTEN": "wrong"}, tmp_path, "--version")
+
+    assert (0, f"userstream-server {VERSION}\n") == (done.returncode, done.stdout)
 
 
 def test_check_says_what_is_there(tmp_path: Path, shared_url: str) -> None:

@@ -68,7 +68,9 @@ def test_a_call_and_its_queries(shared_url: str, collector: SpanCollector, tmp_p
         "userstream.resumed": False,
     }
     assert {(TRACE, call.span_id)} == {(q.trace_id.hex(), q.parent_span_id) for q in queries}
-    assert [250, 984] == [attributes_of(q)["db.response.returned_rows"] for q in queries]
+    reads = [q for q in queries if q.name == "read user_data"]
+    assert [250, 984] == [attributes_of(q)["db.response.returned_rows"] for q in reads]
+    assert ["check user_data"] == [q.name for q in queries if q not in reads]
     engine = DatabaseUrl.parse(shared_url).engine
     assert {engine} == {attributes_of(q)["db.system.name"] for q in queries}
     assert all(call.start_time_unix_nano <= q.start_time_unix_nano for q in queries)

@@ -9,6 +9,7 @@ from userstream_server.databases.database import Database
 from userstream_server.rows.generators import Users
 from userstream_server.rows.types import UserRow
 from userstream_server.rpc import average_age
+from userstream_server.rpc.progress import ScanProgress
 from userstream_server.rpc.validation import check_stream_average_age
 from userstream_testing.admin import open_url
 
@@ -32,7 +33,9 @@ def figures(database: Database, token: str = "") -> Iterator[pb.StreamAverageAge
     """Yield running figures from a token on, with a session of their own as each call has."""
     plan = check_stream_average_age(pb.StreamAverageAgeRequest(resume_token=token))
     with database.session() as session:
-        yield from average_age.running_average(Users(session), plan)
+        yield from average_age.running_average(
+            Users(session), plan, ScanProgress(lambda: None, plan.scan, plan.position)
+        )
 
 
 def test_broken_behind_every_message(database: Database, users: list[UserRow]) -> None:

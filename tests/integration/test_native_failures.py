@@ -18,8 +18,9 @@ from userstream_server.databases.mysql.database import MySQLDatabase
 from userstream_server.databases.mysql.native_library import RowFetcher, load_library
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import CallCancelledError, UnavailableError
+from userstream_server.rows.dialects import MYSQL
 from userstream_server.rows.scan import Scan
-from userstream_server.rows.sql import MYSQL, Query, users_query
+from userstream_server.rows.sql import Query, users_query
 from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.admin import execute, open_url
 from userstream_testing.native_build import compile_library, needs_compiler
@@ -87,11 +88,15 @@ def test_an_exit_while_a_thread_fetches(url: str) -> None:
     """The buffer that the thread fills is not released under it: the process ends well."""
     program = """
         import sys, threading, time
-        from userstream_testing.admin import open_url
+        from userstream_server.databases.open import open_database
+        from userstream_server.databases.options import DatabaseOptions
+        from userstream_server.databases.url import DatabaseUrl
         from userstream_server.rows.sql import Query
 
+        database = open_database(DatabaseOptions(DatabaseUrl.parse(sys.argv[1])))
+
         def read():
-            with open_url(sys.argv[1]).session() as session:
+            with database.session() as session:
                 next(session.encoded(Query(sys.argv[2]), lambda: 10**7))
 
         threading.Thread(target=read, daemon=True).start()

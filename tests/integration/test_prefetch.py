@@ -233,23 +233,6 @@ def test_interrupt_ends_a_reader(database: Database, readers: ThreadPoolExecutor
     assert database.pool.in_use == 0
 
 
-def test_an_estimate_meanwhile(database: Database, readers: ThreadPoolExecutor) -> None:
-    """A snapshot's reader and an estimate run side by side, each on a connection of its own."""
-    reader = Watched()
-    reader.waits = True
-    with database.session(snapshot=True) as session:
-        users = Users(session, SIZES, readers)
-        stream = users.stream_users(Scan(), reader)
-        for _ in stream:
-            if reader.users_read > 15 and reader.waiting.wait(20):
-                break
-        estimated = users.estimate(Scan())
-        reader.go_on.set()
-        stream.close()
-
-    assert 800 < estimated < 1700
-
-
 @pytest.mark.parametrize(
     ("message_users", "is_ahead"), [(0, True), (1, False), (63, False), (64, True), (500, True)]
 )

@@ -22,6 +22,8 @@ from userstream_server.seeding.seed import (
 from userstream_server.seeding.synthetic import KEY_KINDS, KeyKind, synthetic_users
 from userstream_testing.admin import open_url
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "seed.py"
 
 

@@ -11,6 +11,8 @@ from userstream_server.rows.types import UserRow
 from userstream_server.seeding.seed import SeedReport, seed_csv, seed_users
 from userstream_testing.admin import execute
 
+pytestmark = pytest.mark.slow
+
 KEYS = [f"0b0e0a36-5d6c-4a4f-8f0e-{n:012d}" for n in range(6000)]
 STORED = "SELECT user_id, name, email, age FROM user_data ORDER BY user_id"
 TAKEN = "conflict: another user has its e-mail, or another value that the table keeps unique"

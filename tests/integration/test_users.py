@@ -288,11 +288,3 @@ def test_snapshot_sees_one_state(seeded_url: str) -> None:
 
     assert rest == 1233
     assert later < 1234
-
-
-def test_estimates_are_near(session: Counting) -> None:
-    """The estimate of the whole table is within a third; a limit bounds it."""
-    reader = Users(session)
-
-    assert 800 < reader.estimate(Scan()) < 1700
-    assert reader.estimate(Scan(limit=10)) == 10

@@ -14,6 +14,8 @@ from userstream_testing.admin import execute
 from userstream_testing.command import Ran, clean_environment, run_here
 from userstream_testing.server_process import ServerProcess, serving
 
+pytestmark = pytest.mark.slow
+
 FORMATS = ["u.csv", "u.ndjson", "u.csv.gz", "u.parquet", "u.arrow"]
 
 

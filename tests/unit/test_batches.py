@@ -19,9 +19,11 @@ from userstream_server.rows.batches import (
 )
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
+from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers, RawRow
 from userstream_server.rpc import validation
 from userstream_server.rpc.messages import StreamMessages
+from userstream_server.rpc.progress import ScanProgress
 
 KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
 ROWS = [(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS]
@@ -60,7 +62,8 @@ def flushed(ready: Iterable[UserBatch[bytes]]) -> list[list[int]]:
 
 def stream_messages(request: pb.StreamUsersRequest) -> StreamMessages:
     plan = validation.check_stream_users(request)
-    return StreamMessages(plan, pb.StreamUsersResponse, lambda _: 123_456)
+    progress = ScanProgress(lambda: None, plan.scan, plan.position)
+    return StreamMessages(plan, pb.StreamUsersResponse, Table(), progress)
 
 
 def decoded(message: bytes) -> pb.StreamUsersResponse:

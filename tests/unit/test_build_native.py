@@ -76,7 +76,7 @@ def test_what_does_not_compile_leaves_nothing(builder: ModuleType, tmp_path: Pat
 def test_a_library_of_another_version_is_not_used(builder: ModuleType, tmp_path: Path) -> None:
     """What was left from before an update is not called by today's code."""
     source, library = tmp_path / "old.c", tmp_path / "old.so"
-    source.write_text(SOURCE.read_text().replace("#define INTERFACE 1 ", "#define INTERFACE 0 "))
+    source.write_text(SOURCE.read_text().replace("#define INTERFACE ", "#define INTERFACE 1000 + "))
 
     assert not builder.compile_library(source, library)
     assert load_library(library) is None

@@ -21,6 +21,8 @@ from userstream_testing.scripted_server import (
 )
 from userstream_testing.waiting import until
 
+pytestmark = pytest.mark.slow
+
 USERS = made_users(9)
 AWAY = Fail(grpc.StatusCode.UNAVAILABLE, "The database is away.", reason="DATABASE_AWAY")
 PART = ".users.out.part-0"

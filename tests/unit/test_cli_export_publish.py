@@ -15,6 +15,8 @@ from userstream_client.cli.export.state import ExportState
 from userstream_testing.command import Ran, run_here
 from userstream_testing.scripted_server import ScriptedServer, made_users, scan_script
 
+pytestmark = pytest.mark.slow
+
 USERS = made_users(9)
 STEPS = ("replace", "unlink", "fsync", "truncate", "ftruncate")
 MOST_STEPS = 100

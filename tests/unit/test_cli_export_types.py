@@ -21,6 +21,8 @@ from userstream_testing.scripted_server import (
     scan_script,
 )
 
+pytestmark = pytest.mark.slow
+
 USERS = made_users(9)
 CSV = "".join(
     ["user_id,name,email,age\n", *(f"{u.user_id},{u.name},{u.email},{u.age}\n" for u in USERS)]

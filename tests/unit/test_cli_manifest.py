@@ -17,6 +17,8 @@ from userstream_testing.command import Ran, run_here
 from userstream_testing.exports import IDS, USERS, export
 from userstream_testing.scripted_server import ScriptedServer, scan_script
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["u.csv", "u.ndjson", "u.csv.gz", "u.parquet", "u.arrow"]
 EQUAL = f"is equal to its manifest: 30 users, CRC-32 {crc32(''.join(IDS).encode())}\n"
 

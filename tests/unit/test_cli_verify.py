@@ -9,6 +9,8 @@ from userstream_testing.command import Ran, run_here
 from userstream_testing.exports import IDS, USERS, export, verify
 from userstream_testing.scripted_server import made_users
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["u.csv", "u.ndjson", "u.csv.gz", "u.parquet", "u.arrow"]
 
 

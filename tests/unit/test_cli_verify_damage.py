@@ -11,6 +11,8 @@ import pytest
 from userstream_client.cli.verify import differences
 from userstream_testing.exports import IDS, export, needs_zstd, verify
 
+pytestmark = pytest.mark.slow
+
 LINES = ["u.csv", "u.ndjson"]
 Damage = Callable[[Path], None]
 

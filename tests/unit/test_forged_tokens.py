@@ -21,6 +21,9 @@ FORGED = [
     replace(HONEST, resumed_count=2**31 - 1),
     replace(HONEST, estimated_users=2**63),
     replace(HONEST, page_number=2**63),
+    replace(HONEST, age_sum=2**63 - 1),
+    replace(HONEST, age_sum=-(2**63)),
+    Position(age_sum=1),
 ]
 
 

@@ -11,6 +11,8 @@ from packaging.version import Version
 from userstream.v1 import user_service_pb2_grpc
 from userstream_testing.repository import PROJECT, ROOT, copy_of, run_script
 
+pytestmark = pytest.mark.slow
+
 PROTO = "protos/userstream/v1/user_service.proto"
 BUF = Path(sys.prefix, "bin", "buf")
 GENERATED = re.compile(r"^# Protobuf Python Version: (.+)$", re.MULTILINE)

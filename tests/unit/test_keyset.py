@@ -6,10 +6,12 @@ from typing import cast
 
 import pytest
 from userstream_server.rows.batches import UserBatch
+from userstream_server.rows.dialects import MYSQL
 from userstream_server.rows.keyset import Chunk, ChunkPace, ChunkSizes, read_chunks
 from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import Session
-from userstream_server.rows.sql import MYSQL, Query
+from userstream_server.rows.sql import Query
+from userstream_server.rows.table import Table as UnchangedTable
 
 SIZES = ChunkSizes(first_rows=250, max_rows=32_000, target_seconds=0.25)
 
@@ -77,6 +79,10 @@ class Table:
     """Reads batches of two of so many users, whose keys are their numbers; keeps the queries."""
 
     dialect = MYSQL
+    table = UnchangedTable()
+
+    def look_at_table(self) -> UnchangedTable:
+        return self.table
 
     def __init__(self, users: int) -> None:
         self._users = users

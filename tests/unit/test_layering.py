@@ -21,19 +21,20 @@ ALLOWED = {
     "interceptors": {"auth", "telemetry", "grpc_internals"},
     "rpc": {
         "interceptors", "auth", "telemetry", "databases", "rows", "settings", "grpc_internals",
-        "file_limits",
+        "file_limits", "ports",
     },
     "errors": set(),
     "call_stats": set(),
     "version": set(),
     "server_packages": set(),
     "logs": set(),
+    "ports": set(),
     "signals": set(),
     "grpc_internals": set(),
     "settings": {"databases", "auth"},
     "file_limits": {"settings"},
     "setting_names": {"settings"},
-    "workers": {"settings", "signals", "logs"},
+    "workers": {"settings", "signals", "logs", "ports"},
     "preflight": {"settings", "databases", "auth", "file_limits", "setting_names"},
 }  # fmt: skip
 

@@ -1,13 +1,15 @@
-"""What each message says of its scan: progress, token and receipt."""
+"""What each message says of its scan: token and receipt."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.call_stats import begin_call_stats
 from userstream_server.rows.batches import UserBatch
+from userstream_server.rows.table import Table
 from userstream_server.rpc.messages import StreamMessages
+from userstream_server.rpc.progress import ScanProgress
 from userstream_server.rpc.validation import check_stream_users
 
 Batch = UserBatch[bytes]
@@ -30,68 +32,16 @@ def batches(*sizes: int, before: int = 0) -> list[Batch]:
 def sent(
     ready: Iterable[Batch],
     request: pb.StreamUsersRequest | None = None,
-    estimate: Callable[[str | None], int] = lambda _: 0,
 ) -> list[pb.StreamUsersResponse]:
     plan = check_stream_users(request or pb.StreamUsersRequest())
-    made = StreamMessages(plan, pb.StreamUsersResponse, estimate)
+    made = StreamMessages(
+        plan,
+        pb.StreamUsersResponse,
+        Table(),
+        ScanProgress(lambda: None, plan.scan, plan.position),
+    )
     messages = [message for batch in ready for message in made.add(batch)]
     return [pb.StreamUsersResponse.FromString(m) for m in (*messages, *made.finish())]
-
-
-def progress(messages: list[pb.StreamUsersResponse]) -> list[tuple[int, int, float]]:
-    """Return users_sent, estimated_users and fraction of each message."""
-    shown = [message.progress for message in messages]
-    return [(p.users_sent, p.estimated_users, p.fraction) for p in shown]
-
-
-@pytest.mark.parametrize(
-    ("follow", "limit", "expected"),
-    [
-        # The estimate is of what follows the first 2,000 users: 8,000 are those and 6,000 more.
-        (6000, 0, [(3000, 8000, 0.375), (4000, 8000, 0.5)]),
-        (6000, 5000, [(3000, 5000, 0.6), (4000, 5000, 0.8)]),  # no more than the limit will come
-        (1500, 0, [(3000, 3500, 3000 / 3500), (4000, 4000, 0.999)]),  # an estimate that was too low
-        (0, 0, [(3000, 3000, 0.999), (4000, 4000, 0.999)]),
-    ],
-)
-def test_progress_of_a_long_scan(
-    follow: int, limit: int, expected: list[tuple[int, int, float]]
-) -> None:
-    """The whole scan is estimated once, from 2,000 users on; until the end the fraction is below 1."""
-    asked: list[str | None] = []
-
-    def estimate(after: str | None) -> int:
-        asked.append(after)
-        return follow
-
-    messages = sent(
-        batches(1000, 1000, 1000, 1000, 1), pb.StreamUsersRequest(limit=limit), estimate
-    )
-
-    assert [(1000, 0, 0.0), (2000, 0, 0.0), *expected, (4001, 4001, 1.0)] == progress(messages)
-    assert [key(2000)] == asked
-
-
-def test_short_scans_are_not_estimated() -> None:
-    """They are over before an estimate would help."""
-
-    def estimate(_: str | None) -> int:
-        raise AssertionError
-
-    assert [(1999, 0, 0.0), (2999, 2999, 1.0)] == progress(
-        sent(batches(1999, 1000), estimate=estimate)
-    )
-
-
-def test_a_resumed_scan_keeps_its_estimate() -> None:
-    """It travels with the token, so that progress does not jump."""
-    first = sent(batches(2000, 1000, 1), estimate=lambda _: 7000)[1]
-    assert (3000, 9000) == (first.progress.users_sent, first.progress.estimated_users)
-    request = pb.StreamUsersRequest(resume_token=first.resume_token)
-
-    rest = sent(batches(1000, 1, before=3000), request, estimate=lambda _: 1)
-
-    assert [(4000, 9000, 4000 / 9000), (4001, 4001, 1.0)] == progress(rest)
 
 
 @pytest.mark.parametrize("consistency", [pb.CONSISTENCY_LIVE, pb.CONSISTENCY_SNAPSHOT])

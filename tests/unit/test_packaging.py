@@ -14,6 +14,8 @@ from packaging.version import Version
 from userstream_server.server_packages import MODULES
 from userstream_testing.repository import PROJECT, ROOT
 
+pytestmark = pytest.mark.slow
+
 BASE: list[str] = PROJECT["project"]["dependencies"]
 SERVER: list[str] = PROJECT["project"]["optional-dependencies"]["server"]
 PIN = re.compile(r"^([\w.-]+)==([\w.!+-]+)", re.MULTILINE)
@@ -52,6 +54,9 @@ def test_wheel_holds_every_package_and_its_data(wheel: Path) -> None:
             "userstream_client/__init__.py",
             "userstream_client/cli/__init__.py",
             "userstream_client/py.typed",
+            "userstream/v1/conformance/whole.json",
+            "userstream_conformance/__main__.py",
+            "userstream_conformance/py.typed",
             "userstream_server/__main__.py",
             "userstream_server/seeding/data/user_data.csv",
             "userstream_server/seeding/schema.sql",
@@ -63,15 +68,16 @@ def test_wheel_holds_every_package_and_its_data(wheel: Path) -> None:
 
 
 def test_wheel_puts_nothing_generic_into_site_packages(wheel: Path) -> None:
-    """Only the three packages and the metadata stand at its top."""
+    """Only the four packages and the metadata stand at its top."""
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     metadata = f"userstream-{PROJECT['project']['version']}.dist-info"
 
-    assert {"userstream", "userstream_client", "userstream_server", metadata} == tops
+    packages = {"userstream", "userstream_client", "userstream_conformance", "userstream_server"}
+    assert packages | {metadata} == tops
 
 
-def test_wheel_has_both_commands_and_the_licence(wheel: Path) -> None:
-    """`userstream` and `userstream-server` are its console scripts; the licence comes along."""
+def test_wheel_has_the_commands_and_the_licence(wheel: Path) -> None:
+    """Its console scripts are these three; the licence comes along."""
     archive = zipfile.ZipFile(wheel)
     metadata = f"userstream-{PROJECT['project']['version']}.dist-info"
     scripts = configparser.ConfigParser()
@@ -79,6 +85,7 @@ def test_wheel_has_both_commands_and_the_licence(wheel: Path) -> None:
 
     assert {
         "userstream": "userstream_client.cli:main",
+        "userstream-conformance": "userstream_conformance.__main__:main",
         "userstream-server": "userstream_server.__main__:main",
     } == dict(scripts["console_scripts"])
     assert f"{metadata}/licenses/LICENSE" in archive.namelist()
@@ -89,7 +96,7 @@ def test_client_works_without_the_server_s_packages() -> None:
     blocked = [*{module.split(".")[0] for module in MODULES.values()}, "userstream_server"]
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
-        "import userstream_client, userstream_client.cli\n"
+        "import userstream_client, userstream_client.cli, userstream_conformance.__main__\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.rpc import validation
-from userstream_server.rpc.tokens import Position, decode_partition
+from userstream_server.rpc.tokens import KeyRange, Position, decode_partition
 
 KEY = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
 AT = Position(KEY, 100, 0xDEADBEEF, 2, 300, 4, 4_200)
@@ -63,4 +63,4 @@ def test_tokens_of_a_release_go_on(check: Callable[[Any], Any], request_: Any) -
 
 def test_partitions_of_a_release_are_read() -> None:
     """A key range means the same rows in every version."""
-    assert (KEY, "f" + KEY[1:]) == decode_partition("partition", RELEASED_PARTITION)
+    assert KeyRange(KEY, "f" + KEY[1:]) == decode_partition("partition", RELEASED_PARTITION)

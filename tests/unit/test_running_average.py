@@ -10,7 +10,7 @@ def test_no_user_and_no_estimate_yet() -> None:
     """Progress is 0, not a division by zero: every row of the first range may be deleted meanwhile."""
     plan = check_stream_average_age(pb.StreamAverageAgeRequest())
 
-    message = running_message(plan, Position(), final=False)
+    message = running_message(plan, Position(), fraction=0.0)
 
     assert (0, 0, 0.0) == (
         message.user_count,

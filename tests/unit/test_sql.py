@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from userstream_server.rows.dialects import MYSQL, SQLITE, Dialect
 from userstream_server.rows.scan import Scan, UserFilter
 from userstream_server.rows.sql import (
-    MYSQL,
-    SQLITE,
-    Dialect,
     Query,
     Reach,
     ages_query,

@@ -4,14 +4,19 @@ isort:skip_file
 The public contract of userstream: read the table `user_data` as streams.
 
 Rules that hold for every RPC:
-- Users come in ascending order of user_id, compared byte by byte.
+- Users come in ascending order of user_id, in the collation of that column. Unless key_order says otherwise, that is
+  byte by byte. An id is one or more printable ASCII characters.
+- A client that checks what it gets must, in every order, refuse an id that is the one before or comes twice in a
+  message, and compare count and CRC-32 with the receipt, also across resumes. Where key_order is
+  KEY_ORDER_UNSPECIFIED it should also refuse an id that does not ascend byte by byte.
 - Tokens and partitions are opaque. They grant nothing; they only say where to go on.
 - Every error carries google.rpc.ErrorInfo with the domain "userstream" and a fixed reason. INVALID_ARGUMENT
   also carries google.rpc.BadRequest with each field at fault; RESOURCE_EXHAUSTED and UNAVAILABLE also carry
   google.rpc.RetryInfo.
 - Any RPC may end UNAVAILABLE (database or server going away: go on from the last token), RESOURCE_EXHAUSTED (try
-  again after RetryInfo), DEADLINE_EXCEEDED, CANCELLED, FAILED_PRECONDITION (table missing or of another shape,
-  database credentials refused), UNAUTHENTICATED, PERMISSION_DENIED or INTERNAL. Each RPC lists what else it uses.
+  again after RetryInfo), ABORTED (deadlock, or the table was altered: go on from the last token), DEADLINE_EXCEEDED,
+  CANCELLED, FAILED_PRECONDITION (table missing, of another shape, with a row that cannot be sent or keys ordered
+  otherwise than when a token was made; database credentials refused), UNAUTHENTICATED, PERMISSION_DENIED or INTERNAL. Each RPC lists what else it uses.
 """
 
 from collections import abc as _abc
@@ -29,6 +34,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _KeyOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _KeyOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    KEY_ORDER_UNSPECIFIED: _KeyOrder.ValueType  # 0
+    """KEY_ORDER_UNSPECIFIED is ascending by the bytes of user_id."""
+    KEY_ORDER_COLLATION: _KeyOrder.ValueType  # 1
+    """KEY_ORDER_COLLATION is ascending by the collation of the column user_id, which may compare "a" and "B", or "aa" and
+    "z", otherwise than their bytes do. Ids are unique in that collation.
+    """
+
+class KeyOrder(_KeyOrder, metaclass=_KeyOrderEnumTypeWrapper):
+    """KeyOrder says in which order users come."""
+
+KEY_ORDER_UNSPECIFIED: KeyOrder.ValueType  # 0
+"""KEY_ORDER_UNSPECIFIED is ascending by the bytes of user_id."""
+KEY_ORDER_COLLATION: KeyOrder.ValueType  # 1
+"""KEY_ORDER_COLLATION is ascending by the collation of the column user_id, which may compare "a" and "B", or "aa" and
+"z", otherwise than their bytes do. Ids are unique in that collation.
+"""
+Global___KeyOrder: _TypeAlias = KeyOrder  # noqa: Y015
 
 class _Consistency:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -73,7 +102,9 @@ class User(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     AGE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """user_id is the primary key: a UUID as text, as the table holds it (usually 36 characters, lower case)."""
+    """user_id is the primary key: a UUID as text, as the table holds it (usually 36 characters, lower case); printable
+    ASCII, never empty.
+    """
     name: _builtins.str
     """name is the user's full name, at most 255 characters."""
     email: _builtins.str
@@ -158,12 +189,12 @@ class StreamProgress(_message.Message):
     users_sent: _builtins.int
     """users_sent is the number of users sent so far, this message's included."""
     estimated_users: _builtins.int
-    """estimated_users is the database's estimate of how many users the whole scan will send; it can be off by a good
-    deal. 0: not known yet.
+    """estimated_users is about how many users the whole scan will send, made again as the scan goes on; above users_sent
+    until the last message. Usually within 10 % from the first tenth of the way on. 0: not known yet.
     """
     fraction: _builtins.float
-    """fraction is users_sent by estimated_users, from 0 to 1; below 1 until the last message, where it is 1. 0 while the
-    estimate is not known.
+    """fraction is users_sent by estimated_users, from 0 to 1. It never falls within a scan, and is below 1 until the last
+    message, where it is 1. 0 while the estimate is not known.
     """
     def __init__(
         self,
@@ -192,6 +223,7 @@ class StreamReceipt(_message.Message):
     USER_ID_CRC32_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     RESUMED_COUNT_FIELD_NUMBER: _builtins.int
+    KEY_ORDER_FIELD_NUMBER: _builtins.int
     user_count: _builtins.int
     """user_count is the number of users sent."""
     user_id_crc32: _builtins.int
@@ -200,6 +232,8 @@ class StreamReceipt(_message.Message):
     """consistency is what the stream kept: LIVE or SNAPSHOT. With SNAPSHOT, each resume began a new read view."""
     resumed_count: _builtins.int
     """resumed_count is how many times the scan went on from a resume_token."""
+    key_order: Global___KeyOrder.ValueType
+    """key_order is that of the whole scan, as in each message."""
     def __init__(
         self,
         *,
@@ -207,10 +241,11 @@ class StreamReceipt(_message.Message):
         user_id_crc32: _builtins.int = ...,
         consistency: Global___Consistency.ValueType = ...,
         resumed_count: _builtins.int = ...,
+        key_order: Global___KeyOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "resumed_count", b"resumed_count", "user_count", b"user_count", "user_id_crc32", b"user_id_crc32"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "key_order", b"key_order", "resumed_count", b"resumed_count", "user_count", b"user_count", "user_id_crc32", b"user_id_crc32"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,8 +309,11 @@ class StreamUsersResponse(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    KEY_ORDER_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """resume_token goes on after the last user of this message."""
+    key_order: Global___KeyOrder.ValueType
+    """key_order is the order of users, the same in every message of a scan."""
     @_builtins.property
     def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]:
         """users are the next users; empty only in a last message that carries just the receipt."""
@@ -295,10 +333,11 @@ class StreamUsersResponse(_message.Message):
         resume_token: _builtins.str = ...,
         progress: Global___StreamProgress | None = ...,
         receipt: Global___StreamReceipt | None = ...,
+        key_order: Global___KeyOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "receipt", b"receipt", "resume_token", b"resume_token", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_order", b"key_order", "progress", b"progress", "receipt", b"receipt", "resume_token", b"resume_token", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -360,8 +399,11 @@ class BatchUsersResponse(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    KEY_ORDER_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """resume_token goes on after this batch."""
+    key_order: Global___KeyOrder.ValueType
+    """key_order is the order of users, the same in every batch of a scan."""
     @_builtins.property
     def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]:
         """users are exactly batch_size users, fewer only in the last batch; none when no user matches."""
@@ -381,10 +423,11 @@ class BatchUsersResponse(_message.Message):
         resume_token: _builtins.str = ...,
         progress: Global___StreamProgress | None = ...,
         receipt: Global___StreamReceipt | None = ...,
+        key_order: Global___KeyOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "receipt", b"receipt", "resume_token", b"resume_token", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_order", b"key_order", "progress", b"progress", "receipt", b"receipt", "resume_token", b"resume_token", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -443,12 +486,15 @@ class PaginateResponse(_message.Message):
     USERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     PAGE_NUMBER_FIELD_NUMBER: _builtins.int
+    KEY_ORDER_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """next_page_token asks for the page after this one. Empty at the end."""
     page_number: _builtins.int
     """page_number counts pages from 1, across page_tokens; a page at an offset is numbered as if pages of page_size
     came before it.
     """
+    key_order: Global___KeyOrder.ValueType
+    """key_order is the order of users, the same on every page."""
     @_builtins.property
     def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]:
         """users are the page's users: page_size of them, fewer only on the last page."""
@@ -459,10 +505,11 @@ class PaginateResponse(_message.Message):
         users: _abc.Iterable[Global___User] | None = ...,
         next_page_token: _builtins.str = ...,
         page_number: _builtins.int = ...,
+        key_order: Global___KeyOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "page_number", b"page_number", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_order", b"key_order", "next_page_token", b"next_page_token", "page_number", b"page_number", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

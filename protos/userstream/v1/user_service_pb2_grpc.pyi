@@ -4,14 +4,19 @@ isort:skip_file
 The public contract of userstream: read the table `user_data` as streams.
 
 Rules that hold for every RPC:
-- Users come in ascending order of user_id, compared byte by byte.
+- Users come in ascending order of user_id, in the collation of that column. Unless key_order says otherwise, that is
+  byte by byte. An id is one or more printable ASCII characters.
+- A client that checks what it gets must, in every order, refuse an id that is the one before or comes twice in a
+  message, and compare count and CRC-32 with the receipt, also across resumes. Where key_order is
+  KEY_ORDER_UNSPECIFIED it should also refuse an id that does not ascend byte by byte.
 - Tokens and partitions are opaque. They grant nothing; they only say where to go on.
 - Every error carries google.rpc.ErrorInfo with the domain "userstream" and a fixed reason. INVALID_ARGUMENT
   also carries google.rpc.BadRequest with each field at fault; RESOURCE_EXHAUSTED and UNAVAILABLE also carry
   google.rpc.RetryInfo.
 - Any RPC may end UNAVAILABLE (database or server going away: go on from the last token), RESOURCE_EXHAUSTED (try
-  again after RetryInfo), DEADLINE_EXCEEDED, CANCELLED, FAILED_PRECONDITION (table missing or of another shape,
-  database credentials refused), UNAUTHENTICATED, PERMISSION_DENIED or INTERNAL. Each RPC lists what else it uses.
+  again after RetryInfo), ABORTED (deadlock, or the table was altered: go on from the last token), DEADLINE_EXCEEDED,
+  CANCELLED, FAILED_PRECONDITION (table missing, of another shape, with a row that cannot be sent or keys ordered
+  otherwise than when a token was made; database credentials refused), UNAUTHENTICATED, PERMISSION_DENIED or INTERNAL. Each RPC lists what else it uses.
 """
 
 from collections import abc as _abc

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from userstream_server.databases.pool_state import PoolState
 from userstream_server.rows.session import Session
+from userstream_server.rows.table import Table
 
 __all__ = ["Database", "DatabaseFound", "Driver"]
 
@@ -40,12 +41,14 @@ class DatabaseFound:
         server: Its kind and version.
         transport: Whether the connection is encrypted.
         driver: Which part of the driver runs.
+        table: The table.
         fast_driver: False if that part is much slower than another one would be.
     """
 
     server: str
     transport: str
     driver: str
+    table: Table
     fast_driver: bool = True
 
 
@@ -84,7 +87,7 @@ class Database(Protocol):
         """
 
     def ping(self) -> None:
-        """Make one round trip on a connection that is kept for this, so that no busy pool is in its way.
+        """Make one round trip on a new connection, apart from the pool.
 
         Raises:
             UserStreamError: The database does not answer.

@@ -1,4 +1,4 @@
-"""One connection that is opened once and kept, apart from the pool."""
+"""A connection for health checks, apart from the pool."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,14 +6,20 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from userstream_server.databases.pool import Poolable
+from userstream_server.errors import UnavailableError
 
-__all__ = ["KeptConnection"]
+__all__ = ["OUT_OF_FILES", "KeptConnection"]
+
+OUT_OF_FILES = "OUT_OF_FILES"
+"""Reason of the UnavailableError when this process may open no more files."""
 
 C = TypeVar("C", bound=Poolable)
 
 
 class KeptConnection(Generic[C]):
-    """A connection for health checks: neither a busy pool nor a lack of file descriptors keeps one from it.
+    """Opens a new connection for each check, because that shows whether the database still accepts this server.
+
+    The last one is kept, for the time when no file descriptor is left for another one.
 
     Args:
         connect: Opens a connection; raises UserStreamError.
@@ -26,7 +32,7 @@ class KeptConnection(Generic[C]):
 
     @contextmanager
     def living(self) -> Iterator[C]:
-        """Yield it after a round trip; open another one if the database has closed it.
+        """Yield a connection on which the database has just answered.
 
         Raises:
             UserStreamError: The database does not answer.
@@ -44,13 +50,21 @@ class KeptConnection(Generic[C]):
         """Close it."""
         with self._lock:
             kept, self._kept = self._kept, None
-            if kept is not None:
-                kept.close()
+            _close(kept)
 
     def _take(self) -> C:
         kept, self._kept = self._kept, None
-        if kept is not None:
-            if kept.is_alive():
+        try:
+            connection = self._connect()
+        except UnavailableError as error:
+            if kept is not None and error.reason == OUT_OF_FILES and kept.is_alive():
                 return kept
-            kept.close()
-        return self._connect()
+            _close(kept)
+            raise
+        _close(kept)
+        return connection
+
+
+def _close(connection: Poolable | None) -> None:
+    if connection is not None:
+        connection.close()

@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,15 +22,21 @@ from userstream_server.errors import (
     UnavailableError,
     UserStreamError,
 )
+from userstream_server.rows.ages import count_ages
+from userstream_server.rows.dialects import SQLITE, Dialect
 from userstream_server.rows.encoding import encode_blocks
+from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.sql import SQLITE, SQLITE_COLUMNS, Dialect, Query
-from userstream_server.rows.types import EncodedUsers, count_ages
+from userstream_server.rows.sql import SQLITE_COLUMNS, Query, Reach
+from userstream_server.rows.table import Table
+from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["SQLiteDatabase", "translated"]
 
 _STEPS_BETWEEN_LOOKS = 10_000
 """How many of SQLite's steps (some tens of microseconds) pass between two looks at the clock."""
+_NULL_KEY = Query("SELECT 1 FROM user_data WHERE user_id IS NULL LIMIT 1")
+"""Finds a NULL key, which SQLite allows and no key range holds, by one look at the index."""
 
 
 class _Connection:
@@ -73,12 +80,27 @@ class _Connection:
 class _Session:
     """The database as one call sees it."""
 
-    dialect: Dialect = SQLITE
-
     def __init__(self, pool: Pool[_Connection], limits: CallLimits, caller: str) -> None:
         self._connections = CallConnections(pool, caller, limits)
         self._limits = limits
         self._held: _Connection | None = None
+
+    @cached_property
+    def table(self) -> Table:
+        """See `rows.session.Session.table`."""
+        table = self.look_at_table()
+        for _ in self.blocks(_NULL_KEY):
+            checked_id(None)
+        return table
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """See `rows.session.Session.dialect`."""
+        return SQLITE.of(self.table)
+
+    def look_at_table(self) -> Table:
+        """See `rows.session.Session.look_at_table`."""
+        return check_shape(columns_of(row for b in self.blocks(SQLITE_COLUMNS) for row in b))
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -109,11 +131,11 @@ class _Session:
             finally:
                 connection.raw.set_progress_handler(None, 0)
 
-    def estimate(self, query: Query) -> int:
-        text = f"SELECT CAST(COUNT(*) AS TEXT) FROM ({query.text})"  # noqa: S608
-        count = Query(text, query.parameters, reach=query.reach)
-        ((row,),) = self._blocks(count, lambda: BLOCK_ROWS, None)
-        return int(row[0])
+    def estimates(self, queries: Sequence[Query]) -> list[float]:
+        texts = [f"SELECT CAST(COUNT(*) AS TEXT) FROM ({query.text})" for query in queries]  # noqa: S608
+        parameters = tuple(value for query in queries for value in query.parameters)
+        counts = self.blocks(Query(" UNION ALL ".join(texts), parameters, reach=Reach.RANGE))
+        return [float(row[0]) for block in counts for row in block]
 
     def interrupt(self) -> None:
         self._limits.cancel()
@@ -166,9 +188,8 @@ class SQLiteDatabase:
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""
-        rows = [row for block in self._apart(SQLITE_COLUMNS) for row in block]
-        check_shape(columns_of(rows))
-        return DatabaseFound(f"SQLite {sqlite3.sqlite_version}", "a file", "Python's own")
+        table = check_shape(columns_of(row for b in self._apart(SQLITE_COLUMNS) for row in b))
+        return DatabaseFound(f"SQLite {sqlite3.sqlite_version}", "a file", "Python's own", table)
 
     def ping(self) -> None:
         """Make one round trip apart from the pool; raises UserStreamError without an answer."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from userstream_server.errors import PreconditionError
+from userstream_server.rows.table import Table
 
 __all__ = ["Column", "check_shape", "columns_of"]
 
@@ -21,6 +22,7 @@ class Column:
         scale: Digits behind the decimal point.
         nullable: Whether it may be NULL.
         is_key: Whether it alone is the primary key, or a unique key over a column that is not NULL.
+        collation: Of text; empty otherwise. For SQLite that of the key's index.
     """
 
     name: str
@@ -28,10 +30,11 @@ class Column:
     scale: int = 0
     nullable: bool = False
     is_key: bool = False
+    collation: str = ""
 
 
-def check_shape(columns: Iterable[Column]) -> None:
-    """Check the columns of `user_data`.
+def check_shape(columns: Iterable[Column]) -> Table:
+    """Check the columns of `user_data`; return what the queries must know of the table.
 
     Raises:
         PreconditionError: The table is missing or of another shape; the message says how to fix it.
@@ -46,6 +49,7 @@ def check_shape(columns: Iterable[Column]) -> None:
         )
     for complaint in _complaints(found):
         raise PreconditionError("TABLE_SHAPE", f"The table user_data does not fit: {complaint}")
+    return Table(found["user_id"].collation)
 
 
 def _complaints(found: dict[str, Column]) -> Iterable[str]:
@@ -74,6 +78,7 @@ def columns_of(rows: Iterable[Sequence[bytes]]) -> list[Column]:
             scale=int(scale),
             nullable=nullable == b"YES",
             is_key=is_key == b"1",
+            collation=collation.decode(),
         )
-        for name, type_, scale, nullable, is_key in rows
+        for name, type_, scale, nullable, is_key, collation in rows
     ]

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
+from userstream_server.rows.row_check import check_rows
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
 from userstream_server.rows.types import RawRow, UserRow
@@ -149,6 +150,7 @@ class DecodeUsers:
         """Run a query and yield lists of users; see `BatchReader.read`."""
         with closing(session.blocks(query, lambda: self._batch_rows)) as blocks:
             for rows in blocks:
+                check_rows(rows)
                 yield UserBatch(_decode_users(rows), len(rows), rows[-1][0])
 
 

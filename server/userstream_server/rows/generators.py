@@ -18,20 +18,24 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Generic, Literal, TypeVar, overload
 
+from userstream_server.rows.ages import decode_ages
 from userstream_server.rows.batches import BatchReader, DecodeUsers, UserBatch
 from userstream_server.rows.keyset import Chunk, ChunkPace, ChunkSizes, read_chunks
 from userstream_server.rows.prefetch import prefetch
+from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.scan import Scan, UserFilter
-from userstream_server.rows.session import Session
+from userstream_server.rows.session import Session, refuse_changed_table
 from userstream_server.rows.sql import (
     Query,
     ages_query,
+    ascending_query,
     boundary_query,
     count_query,
     last_key_query,
     users_query,
 )
-from userstream_server.rows.types import UserRow, decode_ages
+from userstream_server.rows.table import Table
+from userstream_server.rows.types import UserRow
 
 __all__ = ["DEFAULT_BATCH_AGE_OVER", "Page", "Users"]
 
@@ -79,6 +83,11 @@ class Users:
         self._session = session
         self._sizes = sizes
         self._readers = readers
+
+    @property
+    def table(self) -> Table:
+        """The table that is read."""
+        return self._session.table
 
     @overload
     def stream_users(self, scan: Scan = ...) -> Generator[UserRow]: ...
@@ -159,9 +168,11 @@ class Users:
             # One row more than the page shows whether another page follows, without a query for it.
             query = users_query(self._session.dialect, scan, limit=page_size + 1, offset=offset)
             batches = list(reader.read(self._session, query))
+            has_more = len(batches) > 1
+            if not has_more:
+                refuse_changed_table(self._session, scan)
             if not batches:
                 return
-            has_more = len(batches) > 1
             page = batches[0]
             last_key = page.last_user_id.decode("ascii")
             yield Page(page.users, page.user_count, has_more, last_key)
@@ -199,20 +210,31 @@ class Users:
 
     def boundary(self, scan: Scan, users: int) -> str | None:
         """Return the user_id of the scan's `users`-th user (from 1); None when it has fewer."""
-        return self._text(boundary_query(self._session.dialect, scan, users=users))
+        return self._key(boundary_query(self._session.dialect, scan, users=users))
 
     def last_key(self, scan: Scan) -> str | None:
         """Return the user_id of the scan's last user; None when it has none."""
-        return self._text(last_key_query(self._session.dialect, scan))
+        return self._key(last_key_query(self._session.dialect, scan))
+
+    def refuse_changed_table(self, scan: Scan) -> None:
+        """See `session.refuse_changed_table`."""
+        refuse_changed_table(self._session, scan)
+
+    def holds(self, after: str | None, user_id: str | None, up_to: str | None) -> bool:
+        """Say whether a key range's bounds ascend and a key lies within, in the key's own order.
+
+        Args:
+            after: The range's lower bound (exclusive); None for none.
+            user_id: The key; None for none.
+            up_to: The range's upper bound (inclusive); None for none.
+        """
+        ((answer,),) = self._rows(ascending_query(self._session.dialect, after, user_id, up_to))
+        return bool(answer == b"yes")
 
     def count(self, scan: Scan = _EVERYONE) -> int:
         """Count a scan's users exactly; the database reads the whole range for it."""
-        return int(self._text(count_query(self._session.dialect, scan)) or 0)
-
-    def estimate(self, scan: Scan) -> int:
-        """Estimate a scan's users without reading them."""
-        rows = self._session.estimate(ages_query(self._session.dialect, scan))
-        return rows if scan.limit is None else min(rows, scan.limit)
+        ((count,),) = self._rows(count_query(self._session.dialect, scan))
+        return int(count)
 
     def _one_by_one(self, scan: Scan) -> Generator[UserRow]:
         with closing(self._batches(scan, DecodeUsers(), self._sizes)) as batches:
@@ -243,6 +265,9 @@ class Users:
         chunks = read_chunks(self._session, scan, reader, pace)
         return prefetch(chunks, pace, self._readers) if self._readers else chunks
 
-    def _text(self, query: Query) -> str | None:
-        rows = [row for block in self._session.blocks(query) for row in block]
-        return rows[0][0].decode("ascii") if rows else None
+    def _key(self, query: Query) -> str | None:
+        rows = self._rows(query)
+        return checked_id(rows[0][0]) if rows else None
+
+    def _rows(self, query: Query) -> list[Any]:
+        return [row for block in self._session.blocks(query) for row in block]

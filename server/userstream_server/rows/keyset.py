@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from userstream_server.rows.batches import BatchReader, UserBatch
 from userstream_server.rows.scan import Scan
-from userstream_server.rows.session import Session
+from userstream_server.rows.session import Session, refuse_changed_table
 from userstream_server.rows.sql import users_query
 
 __all__ = ["ChunkPace", "ChunkSizes", "read_chunks"]
@@ -114,10 +114,13 @@ def read_chunks(
         batches, read_seconds = _read(session, reader, scan, wanted)
         found = sum(batch.user_count for batch in batches)
         left = None if left is None else left - found
+        is_last = found < wanted or left == 0
+        if is_last:
+            refuse_changed_table(session, scan)
         if batches:
             scan = scan.beginning_after(batches[-1].last_user_id.decode("ascii"))
-            yield Chunk(batches, rows, read_seconds, is_last=found < wanted or left == 0)
-        if found < wanted:
+            yield Chunk(batches, rows, read_seconds, is_last)
+        if is_last:
             return
 
 

@@ -6,24 +6,39 @@ any time.
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol
 
-from userstream_server.rows.sql import Dialect, Query
+from userstream_server.errors import ConflictError
+from userstream_server.rows.dialects import Dialect
+from userstream_server.rows.scan import Scan
+from userstream_server.rows.sql import Query
+from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
-__all__ = ["BLOCK_ROWS", "Session"]
+__all__ = ["BLOCK_ROWS", "Session", "refuse_changed_table"]
 
 BLOCK_ROWS = 1000
 """Rows taken from the driver at once: enough to spread the cost of a step, few enough to stay in the CPU's cache."""
 
 
 class Session(Protocol):
-    """The database as one call sees it. One thread at a time, but for `interrupt` and `estimate`."""
+    """The database as one call sees it. One thread at a time, but for `interrupt`."""
+
+    @property
+    def table(self) -> Table:
+        """The table as this session takes it, from its first query to its last."""
 
     @property
     def dialect(self) -> Dialect:
-        """How to word queries."""
+        """How to word queries for that table."""
+
+    def look_at_table(self) -> Table:
+        """Ask the database for the table as it is now.
+
+        Raises:
+            UserStreamError: It does not fit any more, or the database does not answer.
+        """
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -46,8 +61,31 @@ class Session(Protocol):
     def counted(self, query: Query) -> Generator[Counter[int]]:
         """Run a query for ages and yield how many rows there are of each, step by step; otherwise as `blocks`."""
 
-    def estimate(self, query: Query) -> int:
-        """Estimate how many rows a query has without reading them (SQLite: counts them), on a connection of its own."""
+    def estimates(self, queries: Sequence[Query]) -> list[float]:
+        """Estimate how many rows each of some queries has without reading them (SQLite: counts them), at once."""
 
     def interrupt(self) -> None:
         """End the running query and every later one with CallCancelledError. Any thread; may block."""
+
+
+def refuse_changed_table(session: Session, scan: Scan) -> None:
+    """Refuse to end a scan whose bounds may mean other rows than when it began.
+
+    A key's collation decides which rows lie behind another key. Queries with bounds find nothing once it has
+    changed, which must not be taken for the end of the scan.
+
+    Args:
+        session: Where the scan was read.
+        scan: With the bounds of its last query.
+
+    Raises:
+        ConflictError: The table has changed.
+        UserStreamError: From the session.
+    """
+    is_bounded = scan.after is not None or scan.up_to is not None
+    if is_bounded and session.look_at_table() != session.table:
+        raise ConflictError(
+            "TABLE_CHANGED",
+            "The key of user_data was changed while it was read. Retry; a stream resumes from its last"
+            " resume_token, unless the order has changed.",
+        )

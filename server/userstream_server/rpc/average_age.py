@@ -12,6 +12,8 @@ from userstream_server.call_stats import current_call_stats
 from userstream_server.errors import PreconditionError
 from userstream_server.rows.generators import Users
 from userstream_server.rows.scan import Scan
+from userstream_server.rpc.key_order import check_order
+from userstream_server.rpc.progress import ScanProgress
 from userstream_server.rpc.tokens import Position, encode_token
 from userstream_server.rpc.validation import AgesPlan
 
@@ -46,7 +48,9 @@ def average(users: Users, scan: Scan, *, histogram: bool) -> pb.AverageAgeRespon
     return response
 
 
-def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAgeResponse]:
+def running_average(
+    users: Users, plan: AgesPlan, progress: ScanProgress
+) -> Iterator[pb.StreamAverageAgeResponse]:
     """Yield running figures about once a second, and final ones at the end.
 
     The scan goes range by range. Each range is counted completely before anything is yielded, so a token
@@ -55,11 +59,13 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
     Args:
         users: Where to read.
         plan: What to read, and the figures so far.
+        progress: Estimates the scan's end.
 
     Raises:
         PreconditionError: The sum does not fit the response's 64 bits.
     """
-    position, scan = plan.position, plan.scan
+    check_order(users, plan.position)
+    position, scan = replace(plan.position, order=users.table.order), plan.scan
     current_call_stats().resumed = position.resumed_count > 0
     sent_at = monotonic()
     is_last = False
@@ -71,12 +77,12 @@ def running_average(users: Users, plan: AgesPlan) -> Iterator[pb.StreamAverageAg
             position = _advance(position, _count(users, replace(scan, up_to=end)), end)
             scan = scan.beginning_after(end)
         if not is_last and monotonic() - sent_at >= _INTERVAL_SECONDS:
-            if not position.estimated_users:
-                left = users.estimate(scan)
-                position = replace(position, estimated_users=position.user_count + left)
-            yield running_message(plan, position, final=False)
+            progress.advance(position.user_count, position.after or "")
+            position = replace(position, estimated_users=progress.estimated_users)
+            yield running_message(plan, position, fraction=progress.fraction)
             sent_at = monotonic()
-    yield running_message(plan, position, final=True)
+    users.refuse_changed_table(scan)
+    yield running_message(plan, position, fraction=1.0)
 
 
 def _count(users: Users, scan: Scan) -> Counter[int]:
@@ -109,11 +115,11 @@ def _advance(position: Position, counts: Counter[int], after: str) -> Position:
 
 
 def running_message(
-    plan: AgesPlan, position: Position, *, final: bool
+    plan: AgesPlan, position: Position, *, fraction: float
 ) -> pb.StreamAverageAgeResponse:
-    """Return the message for figures so far; `final` says that they cover every user."""
-    count = position.user_count
-    estimated = count if final else max(position.estimated_users, count)
+    """Return the message for figures so far; a `fraction` of 1 says that they cover every user."""
+    count, final = position.user_count, fraction == 1
+    estimated = count if final else position.estimated_users
     response = pb.StreamAverageAgeResponse(
         user_count=count,
         age_sum=position.age_sum,
@@ -122,7 +128,7 @@ def running_message(
         progress=pb.StreamProgress(
             users_sent=count,
             estimated_users=estimated,
-            fraction=1.0 if final else min(count / estimated, 0.999) if estimated else 0.0,
+            fraction=fraction,
         ),
     )
     if count:

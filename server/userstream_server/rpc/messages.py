@@ -1,6 +1,6 @@
 """Turns batches of users into messages: each with a resume token and progress, the last one with the receipt."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from userstream.v1 import user_service_pb2 as pb
@@ -9,7 +9,10 @@ from userstream_server.call_stats import current_call_stats
 from userstream_server.grpc_internals import BufferableMessage
 from userstream_server.rows import encoding
 from userstream_server.rows.batches import UserBatch
-from userstream_server.rpc.tokens import Position, encode_token
+from userstream_server.rows.table import Table
+from userstream_server.rpc.key_order import key_order
+from userstream_server.rpc.progress import ScanProgress
+from userstream_server.rpc.tokens import encode_token
 from userstream_server.rpc.validation import StreamPlan
 
 __all__ = ["StreamMessages"]
@@ -17,8 +20,6 @@ __all__ = ["StreamMessages"]
 Batch = UserBatch[bytes]
 _FLUSH_USERS = 64
 """Small messages are sent together once they hold this many users; larger messages are sent one by one."""
-_ESTIMATE_FROM_USERS = 2_000
-"""Shorter scans are over before an estimate would help."""
 
 
 class StreamMessages:
@@ -31,20 +32,22 @@ class StreamMessages:
     Args:
         plan: The stream's plan.
         response: The RPC's response type.
-        estimate: Returns about how many users follow a user_id; called once, and only for a long scan.
+        table: What is read.
+        progress: Estimates the scan's end.
     """
 
     def __init__(
         self,
         plan: StreamPlan,
         response: type[pb.StreamUsersResponse | pb.BatchUsersResponse],
-        estimate: Callable[[str | None], int],
+        table: Table,
+        progress: ScanProgress,
     ) -> None:
         self._plan = plan
-        self._estimate = estimate
-        self._position = replace(plan.position)
+        self._progress = progress
+        self._position = replace(plan.position, order=table.order)
         # One object for all messages: setting its fields costs a third of making a new one.
-        self._other_fields = response()
+        self._other_fields = response(key_order=key_order(table))
         self._stats = current_call_stats()
         self._stats.resumed = plan.position.resumed_count > 0
         # The newest batch waits until it is known whether it is the last, which carries the receipt.
@@ -90,30 +93,25 @@ class StreamMessages:
     def _message(self, users: bytes, *, is_last: bool) -> bytes:
         other, position = self._other_fields, self._position
         other.resume_token = encode_token(self._plan.bound_to, position)
-        _show_progress(other.progress, position, is_last=is_last)
+        self._show_progress(other.progress, is_last=is_last)
         if is_last:
             other.receipt.user_count = position.user_count
             other.receipt.user_id_crc32 = position.user_id_crc32
             other.receipt.consistency = self._plan.consistency
             other.receipt.resumed_count = position.resumed_count
+            other.receipt.key_order = other.key_order
         return encoding.message(users, other)
 
     def _advance(self, batch: Batch) -> None:
         position = self._position
-        if not position.estimated_users and position.user_count >= _ESTIMATE_FROM_USERS:
-            estimated = position.user_count + self._estimate(position.after)
-            position.estimated_users = min(estimated, self._plan.limit or estimated)
         position.after = batch.last_user_id.decode("ascii")
         position.user_count += batch.user_count
         position.user_id_crc32 = batch.user_id_crc32
+        self._progress.advance(position.user_count, position.after)
+        position.estimated_users = self._progress.estimated_users
 
-
-def _show_progress(progress: pb.StreamProgress, position: Position, *, is_last: bool) -> None:
-    sent = position.user_count
-    estimated = (
-        sent if is_last else position.estimated_users and max(position.estimated_users, sent)
-    )
-    progress.users_sent = sent
-    progress.estimated_users = estimated
-    # Below 1 until the end, also where the estimate was too low.
-    progress.fraction = 1.0 if is_last else min(sent / estimated, 0.999) if estimated else 0.0
+    def _show_progress(self, shown: pb.StreamProgress, *, is_last: bool) -> None:
+        sent = self._position.user_count
+        shown.users_sent = sent
+        shown.estimated_users = sent if is_last else self._progress.estimated_users
+        shown.fraction = 1.0 if is_last else self._progress.fraction

@@ -10,6 +10,7 @@ from userstream_server.call_stats import current_call_stats
 from userstream_server.rows import encoding
 from userstream_server.rows.batches import EncodeUsers, ExactSize
 from userstream_server.rows.generators import Users
+from userstream_server.rpc import key_order
 from userstream_server.rpc.tokens import encode_token
 from userstream_server.rpc.validation import PagesPlan
 
@@ -23,7 +24,9 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
         users: Where to read.
         plan: What to read. At most `page_limit` pages, unless that is 0.
     """
-    position = plan.position
+    key_order.check_order(users, plan.position)
+    position = replace(plan.position, order=users.table.order)
+    order = key_order.key_order(users.table)
     number = position.page_number + plan.offset // plan.page_size
     reader = EncodeUsers(ExactSize(plan.page_size))
     stats = current_call_stats()
@@ -36,9 +39,10 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
             position = replace(position, after=page.last_key, page_number=number)
             token = encode_token(plan.bound_to, position) if page.has_more else ""
             yield encoding.message(
-                page.users, pb.PaginateResponse(next_page_token=token, page_number=number)
+                page.users,
+                pb.PaginateResponse(next_page_token=token, page_number=number, key_order=order),
             )
             if sent == plan.page_limit:
                 return
     if not sent:
-        yield pb.PaginateResponse(page_number=number + 1).SerializeToString()
+        yield pb.PaginateResponse(page_number=number + 1, key_order=order).SerializeToString()

@@ -6,7 +6,7 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.rows.generators import Users
 from userstream_server.rows.scan import Scan
-from userstream_server.rpc.tokens import encode_partition
+from userstream_server.rpc.tokens import KeyRange, encode_partition
 
 __all__ = ["split"]
 
@@ -27,10 +27,11 @@ def split(users: Users, scan: Scan, count: int) -> list[pb.Partition]:
         The ranges in key order; the first and last are open to either side. Fewer than `count` when
         there are fewer users.
     """
-    total = users.count(scan) if count > 1 else users.estimate(scan)
+    total = users.count(scan)
     count = max(1, min(count, total))
     # The first ranges get one user more, so that no two differ by more than one.
     sizes = [total // count + (number < total % count) for number in range(count)]
+    order = users.table.order
     bounds: list[str | None] = [None]
     for size in sizes[:-1]:
         bound = users.boundary(scan, size)
@@ -39,6 +40,8 @@ def split(users: Users, scan: Scan, count: int) -> list[pb.Partition]:
         bounds.append(bound)
         scan = scan.beginning_after(bound)
     return [
-        pb.Partition(partition=encode_partition(after, up_to), estimated_users=size)
+        pb.Partition(
+            partition=encode_partition(KeyRange(after, up_to, order)), estimated_users=size
+        )
         for (after, up_to), size in zip(pairwise([*bounds, None]), sizes, strict=False)
     ]

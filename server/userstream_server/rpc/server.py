@@ -11,6 +11,7 @@ from userstream_server.databases.database import Database
 from userstream_server.grpc_internals import pass_on_hints
 from userstream_server.interceptors.chain import InterceptorChain
 from userstream_server.interceptors.stalls import StallInterceptor
+from userstream_server.ports import check_port
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rpc.call_interceptors import call_interceptors
 from userstream_server.rpc.cancellation import SessionInterrupter
@@ -126,6 +127,8 @@ def build_server(
     options = server_options(settings, share_port=share_port)
     main = _main_server(settings, parts, telemetry, options)
     _add_services(main, settings, _service(settings, database, parts, telemetry), parts)
+    if not share_port:  # workers' ports are reserved by the process that starts them
+        _check_ports(settings)
     servers, ports = [main], [_listen(main, settings.listen, parts.access.credentials)]
     if settings.health_listen:
         apart = _health_server(parts.monitor, options)
@@ -203,6 +206,12 @@ def _add_services(
     add_health(server, parts.monitor.servicer)
     if settings.reflection:
         add_reflection(server)
+
+
+def _check_ports(settings: ServerSettings) -> None:
+    check_port("USERSTREAM_LISTEN", settings.listen)
+    if settings.health_listen:
+        check_port("USERSTREAM_HEALTH_LISTEN", settings.health_listen)
 
 
 def _listen(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 
 import grpc
 from userstream.v1 import user_service_pb2 as pb
@@ -14,10 +15,13 @@ from userstream_server.interceptors.caller import caller_of
 from userstream_server.rows.batches import EncodeUsers, ExactSize, GrowingSize
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
+from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import Session
-from userstream_server.rpc import average_age, pages, partitions, validation
+from userstream_server.rpc import average_age, key_order, pages, partitions, validation
 from userstream_server.rpc.cancellation import SessionInterrupter
 from userstream_server.rpc.messages import StreamMessages
+from userstream_server.rpc.progress import KeyMaps, ScanProgress
+from userstream_server.rpc.tokens import Position
 
 __all__ = ["UserService"]
 
@@ -56,6 +60,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         self._message_bytes = message_bytes
         self._users_max = users_max
         self._observe = observe
+        self._key_maps = KeyMaps(database)
 
     def StreamUsers(  # type: ignore[override]  # noqa: N802 - the proto's name; yields bytes
         self, request: pb.StreamUsersRequest, context: grpc.ServicerContext
@@ -66,7 +71,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
             size = GrowingSize(message_bytes=self._message_bytes, max_users=plan.message_users)
             reader = EncodeUsers(size, plan.position.user_id_crc32)
             with closing(users.stream_users(plan.scan, reader)) as batches:
-                messages = _messages(plan, pb.StreamUsersResponse, users)
+                messages = self._messages(plan, pb.StreamUsersResponse, users)
                 for batch in batches:
                     yield from messages.add(batch)
                 yield from messages.finish()
@@ -80,7 +85,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
             size = ExactSize(plan.message_users)
             reader = EncodeUsers(size, plan.position.user_id_crc32)
             with closing(users.batch_processing(plan.message_users, plan.scan, reader)) as batches:
-                messages = _messages(plan, pb.BatchUsersResponse, users)
+                messages = self._messages(plan, pb.BatchUsersResponse, users)
                 for batch in batches:
                     yield from messages.add(batch)
                 yield from messages.finish()
@@ -107,7 +112,8 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         """Yield running figures about once a second, then the final ones."""
         plan = validation.check_stream_average_age(request)
         with self._users(context) as users:
-            yield from average_age.running_average(users, plan)
+            progress = self._progress(users, replace(plan.scan, after=None), plan.position)
+            yield from average_age.running_average(users, plan, progress)
 
     def PartitionUsers(  # noqa: N802 - the proto's name
         self, request: pb.PartitionUsersRequest, context: grpc.ServicerContext
@@ -137,14 +143,21 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
             self._interrupter.watching(context, session),
         ):
             observed = self._observe(session) if self._observe else session
-            yield Users(observed, self._sizes, self._readers if is_prefetched else None)
+            users = Users(observed, self._sizes, self._readers if is_prefetched else None)
+            if stream is not None:
+                key_order.check_keys(users, stream)
+            yield users
 
+    def _messages(
+        self,
+        plan: validation.StreamPlan,
+        response: type[pb.StreamUsersResponse | pb.BatchUsersResponse],
+        users: Users,
+    ) -> StreamMessages:
+        # Users are counted from the start of the scan, so the whole of it is what they are a share of.
+        whole = replace(plan.scan, after=plan.keys.after, limit=plan.limit or None)
+        progress = self._progress(users, whole, plan.position)
+        return StreamMessages(plan, response, users.table, progress)
 
-def _messages(
-    plan: validation.StreamPlan,
-    response: type[pb.StreamUsersResponse | pb.BatchUsersResponse],
-    users: Users,
-) -> StreamMessages:
-    return StreamMessages(
-        plan, response, lambda after: users.estimate(replace(plan.scan, after=after, limit=None))
-    )
+    def _progress(self, users: Users, whole: Scan, position: Position) -> ScanProgress:
+        return ScanProgress(partial(self._key_maps.get, users.table), whole, position)

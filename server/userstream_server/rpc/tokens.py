@@ -8,9 +8,11 @@ checked like any other input. Binding a cursor to a hash of the call's parameter
 
 import base64
 import binascii
+import re
 import struct
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 from zlib import crc32
 
 from google.protobuf.message import Message
@@ -18,6 +20,7 @@ from google.protobuf.message import Message
 from userstream_server.errors import FieldViolation, InvalidRequestError
 
 __all__ = [
+    "KeyRange",
     "Position",
     "decode_partition",
     "decode_token",
@@ -28,10 +31,14 @@ __all__ = [
 ]
 
 _VERSION = 1
+_ORDERED_VERSION = 2
+"""Of tokens for a table whose keys do not ascend byte by byte."""
 _CHECKSUM = struct.Struct(">I")
 # version, fingerprint, rows, CRC-32, resumes, estimate, pages, sum of ages; the key follows.
 _POSITION = struct.Struct(">B8sQIIQQq")
+_ORDER = struct.Struct(">I")
 _PARTITION_MARK = b"userstream partition 1"
+_ORDERED_PARTITION_MARK = b"userstream partition 2"
 _COUNT_MAX = 2**62
 """Half of what a response's int64 holds, so that the rest of a scan can be added without overflow."""
 _RESUMES_MAX = 2**31 - 1
@@ -50,6 +57,7 @@ class Position:
         estimated_users: The whole scan's estimate; 0 when not known yet.
         page_number: Pages sent so far (Paginate).
         age_sum: Sum of the ages so far, in years (StreamAverageAge).
+        order: What `after` goes by; see `rows.table.Table.order`.
     """
 
     after: str | None = None
@@ -59,6 +67,21 @@ class Position:
     estimated_users: int = 0
     page_number: int = 0
     age_sum: int = 0
+    order: int = 0
+
+
+class KeyRange(NamedTuple):
+    """A partition.
+
+    Attributes:
+        after: Its lower bound (exclusive); None for none.
+        up_to: Its upper bound (inclusive); None for none.
+        order: What the bounds go by; see `rows.table.Table.order`.
+    """
+
+    after: str | None = None
+    up_to: str | None = None
+    order: int = 0
 
 
 def fingerprint(rpc: str, *parts: Message | str | int) -> bytes:
@@ -77,7 +100,7 @@ def fingerprint(rpc: str, *parts: Message | str | int) -> bytes:
 def encode_token(bound_to: bytes, position: Position) -> str:
     """Return the token for a position of the request with this fingerprint."""
     head = _POSITION.pack(
-        _VERSION,
+        _ORDERED_VERSION if position.order else _VERSION,
         bound_to,
         position.user_count,
         position.user_id_crc32,
@@ -86,7 +109,8 @@ def encode_token(bound_to: bytes, position: Position) -> str:
         position.page_number,
         position.age_sum,
     )
-    return _seal(head + (position.after or "").encode())
+    order = _ORDER.pack(position.order) if position.order else b""
+    return _seal(head + order + (position.after or "").encode())
 
 
 def decode_token(field: str, token: str, bound_to: bytes) -> Position:
@@ -106,37 +130,48 @@ def decode_token(field: str, token: str, bound_to: bytes) -> Position:
     if not token:
         return Position()
     raw = _unseal(field, token)
-    if len(raw) < _POSITION.size or raw[0] != _VERSION:
+    sizes = {_VERSION: _POSITION.size, _ORDERED_VERSION: _POSITION.size + _ORDER.size}
+    if not raw or len(raw) < sizes.get(raw[0], len(raw) + 1):
         raise invalid_token(field, "not a token of this service")
-    _, made_for, *figures = _POSITION.unpack_from(raw)
+    version, made_for, *figures = _POSITION.unpack_from(raw)
     if made_for != bound_to:
         raise invalid_token(
             field, "belongs to another request; send the fields of the call that made it"
         )
-    position = Position(_key(field, raw[_POSITION.size :]), *figures)
+    rest, order = raw[_POSITION.size :], 0
+    if version == _ORDERED_VERSION:
+        (order,), rest = _ORDER.unpack_from(rest), rest[_ORDER.size :]
+    position = Position(_key(field, rest), *figures)
+    position.order = order
     if not _is_possible(position):
         raise invalid_token(field, "not a token of this service")
     position.resumed_count += 1
     return position
 
 
-def encode_partition(after: str | None, up_to: str | None) -> str:
-    """Name the key range over `after` (exclusive) up to `up_to` (inclusive); None is open."""
-    return _seal(b"\0".join([_PARTITION_MARK, (after or "").encode(), (up_to or "").encode()]))
+def encode_partition(keys: KeyRange) -> str:
+    """Name a key range."""
+    bounds = [(keys.after or "").encode(), (keys.up_to or "").encode()]
+    if not keys.order:
+        return _seal(b"\0".join([_PARTITION_MARK, *bounds]))
+    return _seal(b"\0".join([_ORDERED_PARTITION_MARK, *bounds, b"%08x" % keys.order]))
 
 
-def decode_partition(field: str, partition: str) -> tuple[str | None, str | None]:
+def decode_partition(field: str, partition: str) -> KeyRange:
     """Read a partition back; empty means the whole table.
 
     Raises:
         InvalidRequestError: It is damaged or not a partition.
     """
     if not partition:
-        return None, None
-    parts = _unseal(field, partition).split(b"\0")
-    if len(parts) != 3 or parts[0] != _PARTITION_MARK:
+        return KeyRange()
+    mark, *parts = _unseal(field, partition).split(b"\0")
+    if (mark, len(parts)) not in {(_PARTITION_MARK, 2), (_ORDERED_PARTITION_MARK, 3)}:
         raise invalid_token(field, "not a partition; take one from PartitionUsers")
-    return _key(field, parts[1]), _key(field, parts[2])
+    order = parts[2] if len(parts) > 2 else b"00000000"
+    if not re.fullmatch(rb"[0-9a-f]{8}", order):
+        raise invalid_token(field, "not a partition; take one from PartitionUsers")
+    return KeyRange(_key(field, parts[0]), _key(field, parts[1]), int(order, 16))
 
 
 def _key(field: str, raw: bytes) -> str | None:
@@ -148,9 +183,16 @@ def _key(field: str, raw: bytes) -> str | None:
 
 def _is_possible(position: Position) -> bool:
     """Say whether a server could have written these figures: the checksum is no secret."""
-    counts = (position.user_count, position.estimated_users, position.page_number)
-    has_key = position.after is not None or not position.user_count
-    return has_key and max(counts) <= _COUNT_MAX and position.resumed_count < _RESUMES_MAX
+    figures = (
+        position.user_count,
+        position.estimated_users,
+        position.page_number,
+        position.age_sum,
+    )
+    has_key = position.after is not None or not (position.user_count or position.age_sum)
+    return (
+        has_key and max(map(abs, figures)) <= _COUNT_MAX and position.resumed_count < _RESUMES_MAX
+    )
 
 
 def _seal(raw: bytes) -> str:

@@ -12,6 +12,7 @@ from userstream_server.errors import FieldViolation, InvalidRequestError
 from userstream_server.rows.generators import DEFAULT_BATCH_AGE_OVER
 from userstream_server.rows.scan import Scan, UserFilter
 from userstream_server.rpc.tokens import (
+    KeyRange,
     Position,
     decode_partition,
     decode_token,
@@ -50,6 +51,7 @@ class StreamPlan:
     Attributes:
         scan: What remains to be read.
         position: How far the scan has got; the start unless it is a resume.
+        keys: The partition; open to both sides without one.
         bound_to: The request's fingerprint, for new tokens.
         snapshot: Whether to keep one read view.
         message_users: The most users per message, or the batch's exact size; 0 leaves it to the server.
@@ -58,6 +60,7 @@ class StreamPlan:
 
     scan: Scan
     position: Position
+    keys: KeyRange
     bound_to: bytes
     snapshot: bool
     message_users: int
@@ -211,7 +214,7 @@ def _stream_plan(
             FieldViolation("consistency", "takes CONSISTENCY_LIVE or CONSISTENCY_SNAPSHOT")
         )
     _refuse(broken)
-    after, up_to = decode_partition("partition", request.partition)
+    keys = decode_partition("partition", request.partition)
     # How many users a message of StreamUsers holds may change on a resume; a batch's size may not.
     size = message_users if rpc == "BatchUsers" else 0
     snapshot = request.consistency == pb.CONSISTENCY_SNAPSHOT
@@ -221,8 +224,9 @@ def _stream_plan(
     if left is not None and left < 0:
         raise invalid_token("resume_token", "counts more users than limit")
     return StreamPlan(
-        Scan(_user_filter(wanted), position.after or after, up_to, left),
+        Scan(_user_filter(wanted), position.after or keys.after, keys.up_to, left),
         position,
+        keys,
         bound_to,
         snapshot,
         message_users,

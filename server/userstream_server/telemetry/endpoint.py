@@ -60,7 +60,9 @@ def metrics_endpoint(address: str) -> Iterator[tuple[MeterProvider, int]]:
         server, thread = start_http_server(int(port), host.strip("[]"), registry)
     except OSError as error:
         provider.shutdown()
-        raise OSError(f"cannot serve metrics on {address}: {error.strerror}") from None
+        raise OSError(
+            f"cannot serve metrics on {address}: {error.strerror}; set USERSTREAM_METRICS_LISTEN to a free port"
+        ) from None
     try:
         yield provider, server.server_port
     finally:

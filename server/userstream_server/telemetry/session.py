@@ -1,7 +1,7 @@
 """A database session that measures its queries."""
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from time import monotonic
 from typing import Any, TypeVar
@@ -11,8 +11,10 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from userstream_server.call_stats import CallStats
 from userstream_server.errors import CallCancelledError
+from userstream_server.rows.dialects import Dialect
 from userstream_server.rows.session import BLOCK_ROWS, Session
-from userstream_server.rows.sql import Dialect, Query
+from userstream_server.rows.sql import Query
+from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["ObservedSession"]
@@ -46,9 +48,19 @@ class ObservedSession:
         self._engine = engine
 
     @property
+    def table(self) -> Table:
+        """See `rows.session.Session.table`."""
+        return self._session.table
+
+    @property
     def dialect(self) -> Dialect:
         """The SQL dialect of the other session."""
         return self._session.dialect
+
+    def look_at_table(self) -> Table:
+        """See `rows.session.Session.look_at_table`."""
+        with self._measured("check"):
+            return self._session.look_at_table()
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -64,10 +76,10 @@ class ObservedSession:
         """Yield the query's users counted by age, measured."""
         return self._read(self._session.counted(query), lambda ages: ages.total())
 
-    def estimate(self, query: Query) -> int:
-        """Return the database's estimate of the query's rows, measured."""
+    def estimates(self, queries: Sequence[Query]) -> list[float]:
+        """Return the database's estimates of the queries' rows, measured."""
         with self._measured("estimate"):
-            return self._session.estimate(query)
+            return self._session.estimates(queries)
 
     def interrupt(self) -> None:
         """End the running queries of the other session."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from userstream_client._client import UserStreamClient
+from userstream_client._interrupts import interrupt_behind
 from userstream_client._streams import BatchStream
 from userstream_client.cli._file_types import FileFormat
 from userstream_client.cli._formats import encoder_for
@@ -37,7 +38,10 @@ class PartReader:
         self._encode = encoder_for(plan.part_type.format)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._estimates = dict.fromkeys((part.name for part in state.parts), 0)
+        self._estimates = {
+            part.name: (part.checkpoint.user_count or 0) if part.done else None
+            for part in state.parts
+        }
         self._users = {part.name: part.checkpoint.user_count or 0 for part in state.parts}
 
     @property
@@ -47,8 +51,9 @@ class PartReader:
 
     @property
     def estimated_users(self) -> int:
-        """The database's estimate of the whole export; 0 when not known yet."""
-        return sum(self._estimates.values())
+        """About how many users the whole export has; 0 until that of every part is known."""
+        known = [users for users in self._estimates.values() if users is not None]
+        return sum(known) if len(known) == len(self._estimates) else 0
 
     def read(self, show: Callable[[int, int], None]) -> None:
         """Read all parts to their ends.
@@ -74,7 +79,10 @@ class PartReader:
     def _wait(self, futures: list[Future[None]], show: Callable[[int, int], None]) -> None:
         running = set(futures)
         while running:
-            done, running = wait(running, _SHOW_SECONDS, FIRST_EXCEPTION)
+            try:
+                done, running = wait(running, _SHOW_SECONDS, FIRST_EXCEPTION)
+            except RuntimeError as error:
+                raise interrupt_behind(error) from None
             for future in done:
                 future.result()
             show(self.user_count, self.estimated_users)
@@ -112,7 +120,8 @@ class PartReader:
         for users in chunks:
             file.write(self._encode(USER_COLUMNS, users).encode())
             self._users[part.name] += len(users)
-            self._estimates[part.name] = chunks.progress.estimated_users if chunks.progress else 0
+            if chunks.progress and chunks.progress.fraction:
+                self._estimates[part.name] = chunks.progress.estimated_users
             if self._stopping.is_set():
                 return
             if time.monotonic() >= due:

@@ -1,6 +1,7 @@
 """Opening connections to MySQL or MariaDB: host, driver, session settings, and TLS that is on."""
 
 import ssl
+from errno import EMFILE, ENFILE
 from typing import Any
 
 import mysql.connector
@@ -37,6 +38,7 @@ _NEEDS_SECURE_CONNECTION = 2061
 _TLS_FAILED = 2026
 _NO_CONNECTION = 2003
 _LOST = 2013
+_NO_SOCKET = 2004
 # Where the TLS library gave no reason, or an end too early: nothing is wrong with certificates or settings.
 _BROKE_OFF_WORDS = ("reason(0)", "unexpected eof", "eof occurred", "connection reset")
 _NO_LIMIT = 2**64 - 1
@@ -71,7 +73,10 @@ def connect_any(
         except DRIVER_ERRORS as error:
             failure = translate(_number_of(error), str(error))
             failure.__cause__ = error
-        except OSError as error:  # certificate files that are not there
+        except OSError as error:
+            if error.errno in {EMFILE, ENFILE}:
+                raise translate(_NO_SOCKET) from error
+            # Otherwise a certificate file is not there.
             raise PreconditionError(
                 "DATABASE_TLS",
                 "A certificate file named in USERSTREAM_DATABASE_URL cannot be read.",

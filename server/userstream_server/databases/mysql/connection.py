@@ -24,9 +24,11 @@ from userstream_server.databases.mysql.connecting import (
 from userstream_server.databases.mysql.errors import translate_error
 from userstream_server.databases.mysql.native_rows import native_rows
 from userstream_server.databases.options import DatabaseOptions
+from userstream_server.rows.ages import count_ages
 from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.types import EncodedUsers, count_ages
+from userstream_server.rows.table import Table
+from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["MySQLConnection"]
 
@@ -102,13 +104,14 @@ class MySQLConnection:
         with _translated():
             self._raw.cmd_query(text)
 
-    def describe(self) -> DatabaseFound:
+    def describe(self, table: Table) -> DatabaseFound:
         """Say what this connection leads to, and how."""
         ((_, cipher),) = next(self.blocks("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
         return DatabaseFound(
             f"{'MariaDB' if self.is_mariadb else 'MySQL'} {self._version}",
             f"encrypted ({cipher.decode()})" if cipher else "not encrypted",
             self._describe_driver(),
+            table,
             fast_driver=not self._pure,
         )
 

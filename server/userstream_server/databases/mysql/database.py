@@ -2,9 +2,10 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 from userstream_server.databases.call_connections import CallConnections
@@ -17,9 +18,11 @@ from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
 from userstream_server.databases.table_check import check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews, Tally
-from userstream_server.errors import UserStreamError
+from userstream_server.errors import InternalError, PreconditionError, UserStreamError
+from userstream_server.rows.dialects import MYSQL, Dialect
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.sql import MYSQL, MYSQL_COLUMNS, Dialect, Query
+from userstream_server.rows.sql import MYSQL_COLUMNS, Query
+from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["MySQLDatabase"]
@@ -30,8 +33,6 @@ T = TypeVar("T")
 class _Session:
     """The database as one call sees it."""
 
-    dialect: Dialect = MYSQL
-
     def __init__(self, database: "MySQLDatabase", limits: CallLimits, caller: str) -> None:
         self._database = database
         self._limits = limits
@@ -40,6 +41,20 @@ class _Session:
         # A connection may be killed only while this session uses it; the lock ensures that.
         self._lock = threading.Lock()
         self._current: set[MySQLConnection] = set()
+
+    @cached_property
+    def table(self) -> Table:
+        """See `rows.session.Session.table`."""
+        return self._database.known_table or self.look_at_table()
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """See `rows.session.Session.dialect`."""
+        return MYSQL.of(self.table)
+
+    def look_at_table(self) -> Table:
+        """See `rows.session.Session.look_at_table`."""
+        return self._database.learn_table(self.blocks(MYSQL_COLUMNS))
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -52,15 +67,22 @@ class _Session:
     def counted(self, query: Query) -> Generator[Counter[int]]:
         return self._read(MySQLConnection.counted, query)
 
-    def estimate(self, query: Query) -> int:
-        with self._running(self._connections.for_lookup()) as connection:
+    def estimates(self, queries: Sequence[Query]) -> list[float]:
+        text = " UNION ALL ".join(query.text for query in queries)
+        parameters = tuple(value for query in queries for value in query.parameters)
+        held = self._held
+        with self._running(
+            nullcontext(held) if held else self._connections.for_lookup()
+        ) as connection:
             explain = (
                 "EXPLAIN EXTENDED " if connection.is_mariadb else "EXPLAIN FORMAT=TRADITIONAL "
             )
-            blocks = list(connection.blocks(explain + query.text, query.parameters))
-        # Both databases end each line with the columns rows, filtered (in per cent) and Extra.
-        *_, rows, filtered, _ = blocks[0][0]
-        return round(int(rows) * float(filtered) / 100) if rows else 0
+            blocks = list(connection.blocks(explain + text, parameters))
+        # Both databases have a line for each query, and end it with the columns rows, filtered (in per cent) and Extra.
+        lines = [line for block in blocks for line in block if line[1] != b"UNION RESULT"]
+        if len(lines) != len(queries):
+            raise InternalError("DATABASE_ERROR")
+        return [int(line[-3] or 0) * float(line[-2] or 0) / 100 for line in lines]
 
     def interrupt(self) -> None:
         with self._lock:
@@ -121,6 +143,9 @@ class MySQLDatabase:
 
     Args:
         options: How to connect, and how much of it to use.
+
+    Attributes:
+        known_table: The table as it was when somebody last looked; None when it did not fit.
     """
 
     def __init__(self, options: DatabaseOptions) -> None:
@@ -139,6 +164,7 @@ class MySQLDatabase:
         self._apart = KeptConnection(lambda: self._connect(watching))
         self._views = SnapshotViews(options.snapshot_views)
         self._kills = Tally()
+        self.known_table: Table | None = None
 
     @property
     def driver(self) -> Driver:
@@ -162,13 +188,27 @@ class MySQLDatabase:
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""
         with self._apart.living() as connection:
-            check_shape(columns_of(row for b in connection.blocks(MYSQL_COLUMNS.text) for row in b))
-            return connection.describe()
+            table = self.learn_table(connection.blocks(MYSQL_COLUMNS.text))
+            return connection.describe(table)
 
     def ping(self) -> None:
         """Make one round trip apart from the pool; raises UserStreamError without an answer."""
-        with self._apart.living():
-            pass
+        # The table may be altered at any time. One that fits no more is told to those who ask for users.
+        with self._apart.living() as connection, suppress(PreconditionError):
+            self.learn_table(connection.blocks(MYSQL_COLUMNS.text))
+
+    def learn_table(self, described: Iterable[list[Any]]) -> Table:
+        """Check and keep what the database says of the table.
+
+        Args:
+            described: The rows of `MYSQL_COLUMNS`, in blocks.
+
+        Raises:
+            PreconditionError: The table is missing or does not fit.
+        """
+        self.known_table = None
+        self.known_table = table = check_shape(columns_of(row for b in described for row in b))
+        return table
 
     def kill(self, connection: MySQLConnection) -> None:
         """End a connection and its query from a side connection; never raises."""

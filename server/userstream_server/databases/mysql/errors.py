@@ -5,6 +5,7 @@ Numbers: https://dev.mysql.com/doc/mysql-errors/9.0/en/ and, from 1900 on, https
 
 from collections.abc import Callable
 
+from userstream_server.databases.kept_connection import OUT_OF_FILES
 from userstream_server.databases.mysql.access_errors import REFUSALS, refused
 from userstream_server.errors import (
     ConflictError,
@@ -25,6 +26,12 @@ _GONE = "The database connection was lost. Retry; a stream resumes from its last
 
 def _unavailable() -> UserStreamError:
     return UnavailableError("DATABASE_UNAVAILABLE", _GONE)
+
+
+def _out_of_files() -> UserStreamError:
+    return UnavailableError(
+        OUT_OF_FILES, "This server has no file descriptor for a database connection. Retry soon."
+    )
 
 
 def _killed() -> UserStreamError:
@@ -70,10 +77,19 @@ def _table_missing() -> UserStreamError:
     )
 
 
+def _table_changed() -> UserStreamError:
+    return ConflictError(
+        "TABLE_CHANGED",
+        "The table user_data was altered under this snapshot. Retry; a stream resumes from its last"
+        " resume_token, with a new read view.",
+    )
+
+
 def _table_shape() -> UserStreamError:
     return PreconditionError(
         "TABLE_SHAPE",
-        "The table user_data lacks a column. `userstream-server --check` names it.",
+        "The table user_data lacks a column, or is a view that cannot be read."
+        " `userstream-server --check` says more.",
     )
 
 
@@ -97,10 +113,8 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
         1160,
         1161,
         1184,
-        2001,  # this and 2004: no file descriptor for one more connection
         2002,
         2003,
-        2004,
         2005,
         2006,
         2012,
@@ -109,11 +123,15 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
         3032,
         4031,
     ),
+    _out_of_files: (2001, 2004),
     _overloaded: (1040, 1041, 1135, 1203, 1226),
     # A server option forbids the statement; read-only transactions; InnoDB and the whole server read-only.
     _read_only: (1290, 1792, 1836, 1874),
     _table_missing: (1046, 1049, 1146),
-    _table_shape: (1054,),
+    # The definition has changed since the read view was taken.
+    _table_changed: (1412,),
+    # 1356 and 1449: a view whose table, column or definer is gone.
+    _table_shape: (1054, 1356, 1449),
 }
 _BY_NUMBER = {number: make for make, numbers in _TABLE.items() for number in numbers}
 

@@ -12,16 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from userstream_server.errors import InternalError
+from userstream_server.rows.row_check import check_rows, checked_age
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["LIBRARY", "OneThread", "RowFetcher", "load_library"]
 
 LIBRARY = Path(__file__).with_name("libnative_rows.so")
-_INTERFACE = 1
+_INTERFACE = 2
 """What native_rows.c says of itself; a library left from another version is not used."""
 _READY_AGES = 1024
 _LONGEST_NUMBER = 80
-_NO_MEMORY = -1
+_NO_MEMORY, _NO_USER = -1, -2
 
 
 class _Buffer(ctypes.Structure):
@@ -32,11 +34,18 @@ class _Buffer(ctypes.Structure):
     )
 
 
+_UNFIT = (
+    ("unfit_row", ctypes.POINTER(ctypes.c_void_p)),
+    ("unfit_lengths", ctypes.POINTER(ctypes.c_ulong)),
+)
+
+
 class _Encoded(ctypes.Structure):
     _fields_ = (
         ("users", _Buffer),
         ("user_ids", _Buffer),
         ("last_id_bytes", ctypes.c_size_t),
+        *_UNFIT,
     )
 
 
@@ -45,6 +54,7 @@ class _Counted(ctypes.Structure):
         ("users", ctypes.c_uint64 * _READY_AGES),
         ("other_bytes", ctypes.c_size_t),
         ("other", ctypes.c_char * _LONGEST_NUMBER),
+        *_UNFIT,
     )
 
 
@@ -105,11 +115,14 @@ class RowFetcher:
         Raises:
             MemoryError: There is not enough for a row.
             RuntimeError: Another thread uses this fetcher.
-            ValueError: A column is NULL, or an age no whole number.
+            PreconditionError: A row cannot be sent.
         """
         out = self._out
         with self.guard:
             count = self._call(self._library.userstream_fetch, result, rows, out)
+            if count == _NO_USER:
+                check_rows([_unfit(out, columns=4)])
+                raise InternalError
             users, ids = out.users, out.user_ids
             user_ids = ctypes.string_at(ids.bytes, ids.used) if ids.used else b""
             return EncodedUsers(
@@ -127,7 +140,7 @@ class RowFetcher:
 
         Raises:
             RuntimeError: Another thread uses this fetcher.
-            ValueError: An age is NULL or no whole number.
+            PreconditionError: An age is NULL, not a whole number, or beyond 64 bits.
         """
         with self.guard:
             return self._count(result, rows)
@@ -139,6 +152,9 @@ class RowFetcher:
         left, is_over = rows, False
         while left and not is_over:
             count = self._call(self._library.userstream_count, result, left, out)
+            if count == _NO_USER:
+                checked_age(*_unfit(out, columns=1))
+                raise InternalError
             if out.other_bytes:  # the loop ends behind an age that has no place in its table
                 ages[int(bytes(out.other[: out.other_bytes]))] += 1
             else:
@@ -149,8 +165,8 @@ class RowFetcher:
 
     def _call(self, loop: Any, result: int, rows: int, out: ctypes.Structure) -> int:
         count = int(loop(*self._functions, result, rows, ctypes.byref(out)))
-        if count < 0:
-            raise MemoryError if count == _NO_MEMORY else ValueError("a row is no user")
+        if count == _NO_MEMORY:
+            raise MemoryError
         return count
 
     def close(self) -> None:
@@ -161,6 +177,14 @@ class RowFetcher:
         """
         with self.guard:
             self._library.userstream_free(ctypes.byref(self._out))
+
+
+def _unfit(out: Any, *, columns: int) -> tuple[bytes | None, ...]:
+    """Return the row at which a loop stopped, as the driver would hand it out."""
+    row, lengths = out.unfit_row, out.unfit_lengths
+    return tuple(
+        None if row[n] is None else ctypes.string_at(row[n], lengths[n]) for n in range(columns)
+    )
 
 
 @cache

@@ -84,7 +84,8 @@ class NativeReader:
             MemoryError: There is not enough for a row.
             RuntimeError: Another thread uses this connection.
             mysql.connector.Error: With the library's number.
-            ValueError: The rows are no users.
+            PreconditionError: A row cannot be sent.
+            ValueError: The query has other columns.
         """
         result = self._run(query, columns=_USER_COLUMNS)
         is_last = False

@@ -87,13 +87,16 @@ def _encode_block(rows: Sequence[RawRow]) -> EncodedUsers:
     if not all(ids) or user_ids.translate(None, _PRINTABLE):
         check_rows(rows)
     # All texts of a block are checked at once, which is ten times quicker than one by one.
-    if not users.isascii() and not (_is_utf8([r[1] for r in rows]) and _is_utf8([r[2] for r in rows])):
+    if not users.isascii() and not (
+        _is_utf8([r[1] for r in rows]) and _is_utf8([r[2] for r in rows])
+    ):
         check_rows(rows)
     return EncodedUsers(users, len(rows), user_ids, ids[-1])
 
 
 def _is_utf8(texts: Iterable[bytes]) -> bool:
-    """Return whether every text is valid UTF-8. The line feeds keep a cut character from being completed by the next text."""
+    """Return whether every text is valid UTF-8."""
+    # The line feeds keep a cut character from being completed by the next text.
     try:
         b"\n".join(texts).decode()
     except UnicodeDecodeError:

@@ -45,7 +45,7 @@ _ROWS = {
     "key_space": Target(_KEY_MAPS),
     "keyset": Target((*_unit("keyset"), *_KEY_ORDER, *_GENERATORS)),
     "prefetch": Target(_integration("prefetch")),
-    "row_check": Target(_unit("native_rows", "row_check")),
+    "row_check": Target(_unit("row_check")),
     "scan": Target((*_unit("sql"), *_GENERATORS)),
     "session": Target(_KEY_ORDER),
     "sql": Target(_SQL),
@@ -58,11 +58,10 @@ _RPC = {
     "progress": Target(_unit("progress")),
     "tokens": Target((*_TOKENS, *_KEY_ORDER)),
 }
-_RESUMES = _unit("client_resume", "client_conformance")
 _CLIENT = {
     "_decoding": Target(_unit("decoding", "native_users")),
     "_error_details": Target(_unit("client_errors")),
-    "_retry": Target((*_unit("retry"), *_RESUMES)),
+    "_retry": Target(_unit("client_resume", "retry")),
     "_verifier": Target(_unit("verifier", "client_integrity")),
     "errors": Target(_unit("client_errors")),
 }

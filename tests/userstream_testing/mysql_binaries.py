@@ -59,6 +59,12 @@ class ServerProgram:
     version: str
     share: Path | None = None
 
+    @property
+    def plugins(self) -> Path | None:
+        """Its folder of plugins; None when it finds that itself."""
+        folder = Path(self.command[-1]).parent.parent / "lib/mysql/plugin"
+        return folder if self.share is not None and folder.is_dir() else None
+
 
 def cache_folder() -> Path:
     """Return the folder that keeps unpacked programs and prepared data between runs."""

@@ -3,10 +3,12 @@
 Each call has a session of its own (`rows/session.py`).
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from userstream_server.databases.host_state import HostState
 from userstream_server.databases.pool_state import PoolState
 from userstream_server.rows.session import Session
 from userstream_server.rows.table import Table
@@ -77,6 +79,9 @@ class Database(Protocol):
             snapshot: Read everything in one read view.
             caller: Whose call it is, for fair waiting; equal for all calls of one caller. Never shown.
         """
+
+    def hosts(self) -> Sequence[HostState]:
+        """Return what is known of each of several hosts, in the URL's order; empty where there is only one."""
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found.

@@ -11,6 +11,7 @@ from typing import Any
 
 from userstream_server.databases.call_connections import CallConnections
 from userstream_server.databases.database import DatabaseFound, Driver
+from userstream_server.databases.host_state import HostState
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
 from userstream_server.databases.table_check import check_shape, columns_of
@@ -185,6 +186,10 @@ class SQLiteDatabase:
         """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self._query_timeout_seconds)
         return self._views.opened(_Session(self.pool, limits, caller), snapshot=snapshot)
+
+    def hosts(self) -> tuple[HostState, ...]:
+        """Return nothing: a file has no hosts."""
+        return ()
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""

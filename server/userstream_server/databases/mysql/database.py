@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from userstream_server.databases.call_connections import CallConnections
 from userstream_server.databases.database import DatabaseFound, Driver
+from userstream_server.databases.host_state import HostState
 from userstream_server.databases.kept_connection import KeptConnection
-from userstream_server.databases.mysql.connecting import DRIVER_VERSION, Address, is_pure
+from userstream_server.databases.mysql.connecting import DRIVER_VERSION, is_pure
 from userstream_server.databases.mysql.connection import MySQLConnection
 from userstream_server.databases.mysql.native_rows import can_read_natively
 from userstream_server.databases.options import DatabaseOptions
@@ -25,16 +26,30 @@ from userstream_server.rows.sql import MYSQL_COLUMNS, Query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
-__all__ = ["MySQLDatabase"]
+__all__ = ["MySQLDatabase", "MySQLSession", "driver_of"]
 
 T = TypeVar("T")
 
 
-class _Session:
-    """The database as one call sees it."""
+class MySQLSession:
+    """The database as one call sees it.
 
-    def __init__(self, database: "MySQLDatabase", limits: CallLimits, caller: str) -> None:
+    Args:
+        database: Where to read.
+        limits: The call's.
+        caller: Whose call it is; compared and never shown.
+        after_read: Called with the connection when a query outside of a snapshot was read to its end.
+    """
+
+    def __init__(
+        self,
+        database: "MySQLDatabase",
+        limits: CallLimits,
+        caller: str,
+        after_read: Callable[[MySQLConnection], None] | None = None,
+    ) -> None:
         self._database = database
+        self._after_read = after_read
         self._limits = limits
         self._connections = CallConnections(database.pool, caller, limits)
         self._held: MySQLConnection | None = None
@@ -44,30 +59,34 @@ class _Session:
 
     @cached_property
     def table(self) -> Table:
-        """See `rows.session.Session.table`."""
+        """The table, as it was first found."""
         return self._database.known_table or self.look_at_table()
 
     @cached_property
     def dialect(self) -> Dialect:
-        """See `rows.session.Session.dialect`."""
+        """How to word queries for that table."""
         return MYSQL.of(self.table)
 
     def look_at_table(self) -> Table:
-        """See `rows.session.Session.look_at_table`."""
+        """Ask the database for the table as it is now."""
         return self._database.learn_table(self.blocks(MYSQL_COLUMNS))
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
     ) -> Generator[list[Any]]:
+        """Yield the query's rows in blocks."""
         return self._read(MySQLConnection.blocks, query, rows)
 
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
+        """Yield the query's users encoded."""
         return self._read(MySQLConnection.encoded, query, rows)
 
     def counted(self, query: Query) -> Generator[Counter[int]]:
+        """Yield the query's users counted by age."""
         return self._read(MySQLConnection.counted, query)
 
     def estimates(self, queries: Sequence[Query]) -> list[float]:
+        """Return the database's estimates of the queries' rows."""
         text = " UNION ALL ".join(query.text for query in queries)
         parameters = tuple(value for query in queries for value in query.parameters)
         held = self._held
@@ -85,6 +104,7 @@ class _Session:
         return [int(line[-3] or 0) * float(line[-2] or 0) / 100 for line in lines]
 
     def interrupt(self) -> None:
+        """End the running query and every later one. Any thread; may block."""
         with self._lock:
             self._limits.cancel()
             for connection in self._current:
@@ -113,6 +133,8 @@ class _Session:
         ) as connection:
             text = _limited(query.text, self._limits.query_seconds(), mariadb=connection.is_mariadb)
             yield from read(connection, text, query.parameters, *more)
+            if self._after_read and not held:
+                self._after_read(connection)
 
     @contextmanager
     def _running(
@@ -139,7 +161,7 @@ class _Session:
 
 
 class MySQLDatabase:
-    """One MySQL or MariaDB, or several hosts of the same data.
+    """One MySQL or MariaDB.
 
     Args:
         options: How to connect, and how much of it to use.
@@ -151,7 +173,6 @@ class MySQLDatabase:
     def __init__(self, options: DatabaseOptions) -> None:
         """Prepare the pool; nothing connects yet."""
         self.options = options
-        self._addresses: tuple[Address, ...] = tuple(options.url.hosts)
         self.pool = Pool(
             lambda: self._connect(self.options),
             size=options.pool_size,
@@ -169,9 +190,7 @@ class MySQLDatabase:
     @property
     def driver(self) -> Driver:
         """The driver that reads the rows, and what encodes them."""
-        kind = "python" if is_pure(self.options) else "c"
-        encoder = "c" if can_read_natively(self.options) else "python"
-        return Driver("mysql", "mysql-connector-python", DRIVER_VERSION, kind, encoder)
+        return driver_of(self.options)
 
     @property
     def queries_killed(self) -> int:
@@ -180,10 +199,10 @@ class MySQLDatabase:
 
     def session(
         self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
-    ) -> AbstractContextManager[_Session]:
+    ) -> AbstractContextManager[MySQLSession]:
         """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self.options.query_timeout_seconds)
-        return self._views.opened(_Session(self, limits, caller), snapshot=snapshot)
+        return self._views.opened(MySQLSession(self, limits, caller), snapshot=snapshot)
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""
@@ -225,12 +244,19 @@ class MySQLDatabase:
         self.pool.close()
         self._apart.close()
 
+    def hosts(self) -> tuple[HostState, ...]:
+        """Return nothing: there is only one."""
+        return ()
+
     def _connect(self, options: DatabaseOptions) -> MySQLConnection:
-        connection = MySQLConnection(options, self._addresses)
-        # The host that answered goes first, so that a dead one costs its time-out only once.
-        first = connection.address
-        self._addresses = (first, *(a for a in self._addresses if a != first))
-        return connection
+        return MySQLConnection(options, tuple(options.url.hosts))
+
+
+def driver_of(options: DatabaseOptions) -> Driver:
+    """Return the driver that reads the rows, and what encodes them."""
+    kind = "python" if is_pure(options) else "c"
+    encoder = "c" if can_read_natively(options) else "python"
+    return Driver("mysql", "mysql-connector-python", DRIVER_VERSION, kind, encoder)
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """Several hosts in the URL: which are read, and what happens to those that are not."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from userstream_server.databases.database import Database
@@ -14,25 +13,13 @@ from userstream_server.databases.mysql.cluster import MySQLCluster
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError, UnavailableError
 from userstream_server.rows.generators import Users
-from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.admin import admin_connection, execute, open_url
-from userstream_testing.mysql_binaries import Engine
 from userstream_testing.reader import reader_of
-from userstream_testing.replica import Replicated, replicated
+from userstream_testing.replica import Replicated
 from userstream_testing.waiting import until
 
-ROWS = 300
+ROWS = 3000
 NAME = "userstream_hosts"
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Replicated]:
-    """Yield a source and its replica, both with the table."""
-    engine = cast("Engine", os.environ.get("USERSTREAM_TEST_ENGINE", "mysql"))
-    with replicated(engine) as servers:
-        seed_synthetic(DatabaseUrl.parse(servers.url(NAME, servers.source)), ROWS)
-        servers.wait_for(f"SELECT COUNT(*) FROM {NAME}.user_data")
-        yield servers
 
 
 @contextmanager

@@ -138,6 +138,10 @@ class _Session:
         counts = self.blocks(Query(" UNION ALL ".join(texts), parameters, reach=Reach.RANGE))
         return [float(row[0]) for block in counts for row in block]
 
+    def move_on(self, error: UnavailableError) -> None:
+        """Raise the error: there is no other host."""
+        raise error
+
     def interrupt(self) -> None:
         self._limits.cancel()
 

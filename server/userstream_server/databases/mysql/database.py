@@ -19,7 +19,12 @@ from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
 from userstream_server.databases.table_check import check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews, Tally
-from userstream_server.errors import InternalError, PreconditionError, UserStreamError
+from userstream_server.errors import (
+    InternalError,
+    PreconditionError,
+    UnavailableError,
+    UserStreamError,
+)
 from userstream_server.rows.dialects import MYSQL, Dialect
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.sql import MYSQL_COLUMNS, Query
@@ -102,6 +107,10 @@ class MySQLSession:
         if len(lines) != len(queries):
             raise InternalError("DATABASE_ERROR")
         return [int(line[-3] or 0) * float(line[-2] or 0) / 100 for line in lines]
+
+    def move_on(self, error: UnavailableError) -> None:
+        """Raise the error: there is no other host."""
+        raise error
 
     def interrupt(self) -> None:
         """End the running query and every later one. Any thread; may block."""

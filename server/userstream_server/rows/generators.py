@@ -20,6 +20,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from userstream_server.rows.ages import decode_ages
 from userstream_server.rows.batches import BatchReader, DecodeUsers, UserBatch
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.keyset import Chunk, ChunkPace, ChunkSizes, read_chunks
 from userstream_server.rows.prefetch import prefetch
 from userstream_server.rows.row_check import checked_id
@@ -83,6 +84,11 @@ class Users:
         self._session = session
         self._sizes = sizes
         self._readers = readers
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """How new the data is that was read so far; None where only one database host is read."""
+        return self._session.freshness
 
     @property
     def table(self) -> Table:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from userstream_server.errors import ConflictError, UnavailableError
 from userstream_server.rows.dialects import Dialect
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.scan import Scan
 from userstream_server.rows.sql import Query
 from userstream_server.rows.table import Table
@@ -74,6 +75,10 @@ class Session(Protocol):
         Raises:
             UserStreamError: No other host can; the same error where there is only one, or a read view was lost.
         """
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """How new the data is that was read so far; None where only one database host is read."""
 
     def interrupt(self) -> None:
         """End the running query and every later one with CallCancelledError. Any thread; may block."""

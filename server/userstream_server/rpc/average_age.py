@@ -75,6 +75,7 @@ def running_average(
             end = users.last_key(scan)
         if end is not None:
             position = _advance(position, _count(users, replace(scan, up_to=end)), end)
+            position.freshness = users.freshness
             scan = scan.beginning_after(end)
         if not is_last and monotonic() - sent_at >= _INTERVAL_SECONDS:
             progress.advance(position.user_count, position.after or "")

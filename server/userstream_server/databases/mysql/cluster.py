@@ -12,6 +12,7 @@ from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pools import Pools
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews
 from userstream_server.errors import PreconditionError
+from userstream_server.rows.freshness import Freshness
 
 __all__ = ["MySQLCluster"]
 
@@ -47,12 +48,19 @@ class MySQLCluster:
 
     @contextmanager
     def session(
-        self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
+        self,
+        *,
+        deadline_seconds: float | None = None,
+        snapshot: bool = False,
+        caller: str = "",
+        after: Freshness | None = None,
     ) -> Iterator[ClusterSession]:
         """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self.options.query_timeout_seconds)
+        wait_seconds = self.options.replica_lag_seconds_max
+        opened = ClusterSession(self._hosts, limits, caller, after=after, wait_seconds=wait_seconds)
         with (
-            closing(ClusterSession(self._hosts, limits, caller)) as session,
+            closing(opened) as session,
             self._views.opened(session, snapshot=snapshot),
         ):
             yield session

@@ -26,6 +26,7 @@ from userstream_server.errors import (
     UserStreamError,
 )
 from userstream_server.rows.dialects import MYSQL, Dialect
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.sql import MYSQL_COLUMNS, Query
 from userstream_server.rows.table import Table
@@ -107,6 +108,10 @@ class MySQLSession:
         if len(lines) != len(queries):
             raise InternalError("DATABASE_ERROR")
         return [int(line[-3] or 0) * float(line[-2] or 0) / 100 for line in lines]
+
+    @property
+    def freshness(self) -> None:
+        """None: only one host is read."""
 
     def move_on(self, error: UnavailableError) -> None:
         """Raise the error: there is no other host."""
@@ -207,7 +212,12 @@ class MySQLDatabase:
         return self._kills.count
 
     def session(
-        self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
+        self,
+        *,
+        deadline_seconds: float | None = None,
+        snapshot: bool = False,
+        caller: str = "",
+        after: Freshness | None = None,  # noqa: ARG002 - there is no other host to compare with
     ) -> AbstractContextManager[MySQLSession]:
         """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self.options.query_timeout_seconds)

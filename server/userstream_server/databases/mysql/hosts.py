@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from time import monotonic
 
 from userstream_server.databases.database import DatabaseFound
@@ -56,21 +56,19 @@ class Hosts:
                 return host.found
         raise self._failure()
 
-    def choose(self, besides: Collection[Host] = ()) -> Host:
-        """Choose a host to read from: of two drawn at random, the one that fewer calls read from.
-
-        Args:
-            besides: Hosts that are not to be chosen.
+    def ranked(self) -> Sequence[Host]:
+        """Return the hosts that may be read, at least one: first, of two drawn at random, the one with less to do.
 
         Raises:
-            UserStreamError: No other host may be read.
+            UserStreamError: No host may be read.
         """
         self._start()
-        able = self._able(besides)
-        if not able:
+        hosts = self._able()
+        if not hosts:
             raise self._failure()
-        drawn = random.sample(able, min(2, len(able)))
-        return min(drawn, key=lambda host: host.load)
+        random.shuffle(hosts)
+        hosts[:2] = sorted(hosts[:2], key=lambda host: host.load)
+        return hosts
 
     def close(self) -> None:
         """Stop the watches, and close all connections."""
@@ -79,18 +77,18 @@ class Hosts:
         for host in self._hosts if started else ():
             host.close()
 
-    def _able(self, besides: Collection[Host]) -> list[Host]:
+    def _able(self) -> list[Host]:
         """Return the hosts that may be read; where there is none, wait for those that are just being checked."""
-        others = [host for host in self._hosts if host not in besides]
+        hosts = self._hosts
         with self._changed:
             self._changed.wait_for(
                 lambda: (
-                    any(host.may_be_read for host in others)
-                    or not any(host.is_suspected for host in others)
+                    any(host.may_be_read for host in hosts)
+                    or not any(host.is_suspected for host in hosts)
                 ),
                 _SUSPECTED_SECONDS,
             )
-        return [host for host in others if host.may_be_read]
+        return [host for host in hosts if host.may_be_read]
 
     def _start(self) -> None:
         """Start the watches once, and wait for their first verdicts."""

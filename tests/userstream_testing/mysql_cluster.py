@@ -1,7 +1,9 @@
 """Several private MySQLs on loopback with the same data, as Group Replication keeps it."""
 
 import secrets
+from collections.abc import Sequence
 from contextlib import ExitStack
+from time import sleep
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
@@ -24,13 +26,14 @@ class PrivateCluster:
 
     Args:
         size: How many servers.
+        options: More options for each server program.
 
     Attributes:
         servers: The servers.
         account: The account's name and password.
     """
 
-    def __init__(self, size: int = 3) -> None:
+    def __init__(self, size: int = 3, options: Sequence[str] = ()) -> None:
         """Start the servers and the group.
 
         Raises:
@@ -43,7 +46,7 @@ class PrivateCluster:
         with ExitStack() as stack:
             self.servers = [
                 stack.enter_context(
-                    PrivateServer(options=self._options(number), account=self.account)
+                    PrivateServer(options=(*self._options(number), *options), account=self.account)
                 )
                 for number in range(size)
             ]
@@ -105,6 +108,25 @@ class PrivateCluster:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every member sees every other one ONLINE."""
+        everyone = sorted((server.port, "ONLINE") for server in self.servers)
+        return all(everyone == sorted(self._states(server)) for server in self.servers)
+
+    def heal(self) -> None:
+        """Have every member that has left the group join it again, and wait until it is whole."""
+        until(self._is_healed, _JOIN_SECONDS)
+
+    def _is_healed(self) -> bool:
+        if self.is_whole:
+            return True
+        for server in self.servers:
+            if {state for _, state in self._states(server)} <= {"OFFLINE", "ERROR"}:
+                self.rejoin(server)
+        sleep(0.2)
+        return False
 
     def _bootstrap(self, server: PrivateServer) -> None:
         execute(server.url, "SET GLOBAL group_replication_bootstrap_group = ON")

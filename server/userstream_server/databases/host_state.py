@@ -49,3 +49,8 @@ class HostState:
     is_unwanted: bool = False
     hint: str = ""
     name: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether a call that reads from it may go on doing so."""
+        return self.readable or self.is_unwanted

@@ -141,7 +141,7 @@ class ClusterSession:
     def _here(self) -> "_HostSession":
         """Return the session at the host that is read: the same one for as long as that may be read."""
         host, session = self._host, self._session
-        if host is None or session is None or not (host.state.readable or self._holds_view):
+        if host is None or session is None or not (host.state.is_good or self._holds_view):
             return self._go()
         return session
 

@@ -186,7 +186,7 @@ class Host:
         """Add what a single answer cannot say: for how long a source has been away, and which hosts are wanted."""
         if state.is_cut_off:
             state = self._judged_cut_off(state)
-        else:
+        elif self.error is None:
             self._heard_at = monotonic()
         read_from = self._checking.read_from
         if state.readable and not read_from.takes(state.role):

@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from time import monotonic
 
 from userstream_server.databases.database import DatabaseFound
@@ -107,7 +108,10 @@ class Hosts:
     def _checked(self, host: Host) -> None:
         # Where no other host could take over, whoever waits for this one may as well go on waiting.
         if host.is_away and any(other.may_be_read for other in self._hosts if other is not host):
-            host.disconnect()
+            with suppress(
+                RuntimeError
+            ):  # a connection that is just being closed; nothing may end the watch
+                host.disconnect()
         with self._changed:
             self._changed.notify_all()
 

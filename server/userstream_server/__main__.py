@@ -97,7 +97,7 @@ def _supervise(settings: ServerSettings) -> int:
             settings.workers,
             listen=settings.listen,
             health_listen=settings.health_listen,
-            drain_seconds=settings.drain_seconds,
+            drain_seconds=settings.drain_notice_seconds + settings.drain_seconds,
         )
     except OSError as error:
         raise _failure(f"userstream-server: {error}", 1) from None
@@ -134,7 +134,7 @@ def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object
         )
         signals.wait(lambda: _reload(server, given))
         _log.info("stopping", grace_seconds=settings.drain_seconds)
-        server.stop(settings.drain_seconds)
+        server.stop(settings.drain_seconds, notice_seconds=settings.drain_notice_seconds)
         database.close()
     _log.info("stopped")
 

@@ -97,9 +97,12 @@ def _tokens(settings: ServerSettings) -> Finding:
     return Finding("tokens", "ok", f"{len(tokens)} in the file")
 
 
-def _order(found: DatabaseFound) -> str:
-    in_bytes = "byte by byte" if found.table.is_bytewise else "not byte by byte"
-    return f"user_id ascends by {found.table.collation}, {in_bytes}"
+def _described(found: DatabaseFound) -> str:
+    table = found.table
+    what = f"the view {table.name}" if table.is_view else table.name
+    order = "the type UUID" if table.key_type == "uuid" else table.collation
+    in_bytes = "byte by byte" if table.is_bytewise else "not byte by byte"
+    return f"{what} fits; user_id ascends by {order}, {in_bytes}"
 
 
 def _hosts(database: Database, *, left_out: str) -> Iterator[Finding]:
@@ -125,5 +128,5 @@ def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]
         return
     yield Finding("database", "ok", f"{masked}: {found.server}, {found.transport}")
     yield from _hosts(database, left_out="warn")
-    yield Finding("table", "ok", f"user_data fits; {_order(found)}")
+    yield Finding("table", "ok", _described(found))
     yield Finding("driver", "ok" if found.fast_driver else "warn", found.driver)

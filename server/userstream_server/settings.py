@@ -133,7 +133,9 @@ class ServerSettings(BaseSettings):
     health_poll_seconds: Seconds = 2.0
     """Interval between checks that the database answers."""
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
-    """How long running calls may continue after SIGTERM."""
+    """How long running calls may continue after SIGTERM and the notice."""
+    drain_notice_seconds: Annotated[float, Field(ge=0, le=600)] = 0.25
+    """How long new calls are still accepted after SIGTERM. Health says NOT_SERVING, so balancers turn away."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level to log."""
     log_format: Literal["json", "console"] = "json"

@@ -176,7 +176,8 @@ def test_sighup_changes_the_log_level(reader_url: str, tmp_path: Path) -> None:
 def test_sigterm_drains(reader_url: str, tmp_path: Path, workers: int) -> None:
     """SIGTERM: streams that run are served to their end, new calls go elsewhere, exit code 0."""
     arguments = ("--workers", str(workers)) if workers > 1 else ()
-    with serving(reader_url, tmp_path, *arguments, DRAIN_SECONDS=20) as server:
+    settings = {"DRAIN_SECONDS": 20, "DRAIN_NOTICE_SECONDS": 0}
+    with serving(reader_url, tmp_path, *arguments, **settings) as server:
         until(lambda: len(server.events("started")) == workers)
         with stub_for(server.target) as stub, stub_for(server.target) as another:
             running = stub.StreamUsers(pb.StreamUsersRequest())

@@ -16,6 +16,7 @@ from userstream_server.rows.sql import (
     last_key_query,
     users_query,
 )
+from userstream_server.rows.table import Table
 
 TEXT = st.text(min_size=1)
 FILTERS = st.builds(
@@ -90,6 +91,44 @@ def test_every_query_as_mysql_gets_it() -> None:
     ] == [query.text for query in queries(MYSQL, RANGE)]
     assert {VALUES} == {query.parameters for query in queries(MYSQL, RANGE)}
     assert f"{users} ORDER BY user_id LIMIT 10" == users_query(MYSQL, Scan(), limit=10).text
+
+
+BINARY = Table("binary", key_type="binary")
+VIEWED = Table("utf8mb4_bin", "User_Data", is_view=True)
+
+
+def test_ids_in_bytes_are_compared_as_they_are() -> None:
+    """Only what is sent is made into text, and never from a column of another type."""
+    dialect = MYSQL.of(BINARY)
+    value = "UNHEX(REPLACE(%s, '-', ''))"
+    is_binary = "(SELECT COLLATION(MAX(user_id)) FROM user_data) = 'binary'"
+    users = f"SELECT {dialect.user_id}, name, email, age FROM user_data"
+
+    assert (
+        f"{users} WHERE user_id > {value} AND {is_binary} ORDER BY user_id LIMIT 9"
+        == users_query(dialect, Scan(after="a"), limit=9).text
+    )
+    assert (
+        f"{users} WHERE {is_binary} ORDER BY user_id LIMIT 9"
+        == users_query(dialect, Scan(), limit=9).text
+    )
+    assert "SELECT age FROM user_data" == ages_query(dialect, Scan()).text
+
+
+def test_a_view_by_its_name() -> None:
+    """Its own condition may leave out rows, so how far a query reads is not known."""
+    query = users_query(MYSQL.of(VIEWED), Scan(after="a"), limit=9)
+
+    assert Reach.UNKNOWN is query.reach
+    assert "FROM User_Data WHERE user_id > %s AND (SELECT COLLATION" in query.text
+
+
+@pytest.mark.parametrize("name", ["a-b", "a b", "", "a`"])
+def test_names_from_the_database_are_plain(name: str) -> None:
+    """They stand in the text, so others than those that fit there are refused."""
+    for table in (Table("utf8mb4_bin", name), Table(name)):
+        with pytest.raises(ValueError, match="letters, digits and underscores"):
+            MYSQL.of(table)
 
 
 LIMITED, FILTERED = Scan(after="a", up_to="b"), Scan(UserFilter(age_over=1))

@@ -137,6 +137,13 @@ class PrivateServer:
         self.kill()
         self.start()
 
+    def restart_empty(self) -> None:
+        """Kill it and start it again with the data of a new server."""
+        self.kill()
+        shutil.rmtree(self._folder / "data")
+        shutil.copytree(_prepared_data(self.program), self._folder / "data")
+        self.start()
+
     def pause(self) -> None:
         """Freeze it (SIGSTOP)."""
         os.kill(self.pid, signal.SIGSTOP)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from userstream_server.databases.database import DatabaseFound, Driver
 from userstream_server.databases.host_state import HostState
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
-from userstream_server.databases.table_check import check_shape, columns_of
+from userstream_server.databases.table_check import SQLITE_TABLE, check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews
 from userstream_server.errors import (
     DeadlineError,
@@ -29,8 +29,9 @@ from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.sql import SQLITE_COLUMNS, Query, Reach
+from userstream_server.rows.sql import Query, Reach
 from userstream_server.rows.table import Table
+from userstream_server.rows.table_queries import SQLITE_COLUMNS
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["SQLiteDatabase", "translated"]
@@ -102,7 +103,7 @@ class _Session:
 
     def look_at_table(self) -> Table:
         """See `rows.session.Session.look_at_table`."""
-        return check_shape(columns_of(row for b in self.blocks(SQLITE_COLUMNS) for row in b))
+        return _described(self.blocks(SQLITE_COLUMNS))
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -207,7 +208,7 @@ class SQLiteDatabase:
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""
-        table = check_shape(columns_of(row for b in self._apart(SQLITE_COLUMNS) for row in b))
+        table = _described(self._apart(SQLITE_COLUMNS))
         return DatabaseFound(f"SQLite {sqlite3.sqlite_version}", "a file", "Python's own", table)
 
     def ping(self) -> None:
@@ -228,6 +229,10 @@ class SQLiteDatabase:
             raise translated(error) from error
         finally:
             connection.close()
+
+
+def _described(blocks: Iterable[list[Any]]) -> Table:
+    return check_shape(columns_of(row for block in blocks for row in block), SQLITE_TABLE)
 
 
 def translated(error: sqlite3.Error) -> UserStreamError:

@@ -64,7 +64,7 @@ def running_average(
     Raises:
         PreconditionError: The sum does not fit the response's 64 bits.
     """
-    check_order(users, plan.position)
+    check_order(users, "resume_token", plan.position)
     position, scan = replace(plan.position, order=users.table.order), plan.scan
     current_call_stats().resumed = position.resumed_count > 0
     sent_at = monotonic()

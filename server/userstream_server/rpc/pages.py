@@ -24,7 +24,7 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
         users: Where to read.
         plan: What to read. At most `page_limit` pages, unless that is 0.
     """
-    key_order.check_order(users, plan.position)
+    key_order.check_order(users, "page_token", plan.position)
     position = replace(plan.position, order=users.table.order)
     order = key_order.key_order(users.table)
     number = position.page_number + plan.offset // plan.page_size

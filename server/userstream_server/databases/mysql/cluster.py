@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from userstream_server.databases.database import DatabaseFound, Driver
 from userstream_server.databases.host_state import HostState
 from userstream_server.databases.mysql.cluster_session import ClusterSession
-from userstream_server.databases.mysql.database import driver_of
+from userstream_server.databases.mysql.driver import driver_of
 from userstream_server.databases.mysql.hosts import Hosts
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pools import Pools
@@ -63,7 +63,13 @@ class MySQLCluster:
             closing(opened) as session,
             self._views.opened(session, snapshot=snapshot),
         ):
-            yield session
+            try:
+                yield session
+            except PreconditionError:
+                # Perhaps the table is another one than it was: the next call looks.
+                for host in self._hosts:
+                    host.database.known_table = None
+                raise
 
     def hosts(self) -> Sequence[HostState]:
         """Return what is known of each host, in the URL's order."""

@@ -27,6 +27,7 @@ from userstream_server.databases.options import DatabaseOptions
 from userstream_server.rows.ages import count_ages
 from userstream_server.rows.encoding import encode_blocks
 from userstream_server.rows.session import BLOCK_ROWS
+from userstream_server.rows.sql import Query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
@@ -80,6 +81,10 @@ class MySQLConnection:
             if not self._pure:
                 self._raw.free_result()
             self._unread = False
+
+    def read(self, query: Query) -> Generator[list[Any]]:
+        """Run a query as it is, without a time limit of its own, and yield its rows as `blocks`."""
+        return self.blocks(query.text, query.parameters)
 
     def encoded(
         self, text: str, parameters: tuple[object, ...], rows: Callable[[], int]

@@ -2,8 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -12,12 +12,11 @@ from userstream_server.databases.call_connections import CallConnections
 from userstream_server.databases.database import DatabaseFound, Driver
 from userstream_server.databases.host_state import HostState
 from userstream_server.databases.kept_connection import KeptConnection
-from userstream_server.databases.mysql.connecting import DRIVER_VERSION, is_pure
 from userstream_server.databases.mysql.connection import MySQLConnection
-from userstream_server.databases.mysql.native_rows import can_read_natively
+from userstream_server.databases.mysql.driver import driver_of
+from userstream_server.databases.mysql.table import Read, described_table
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
-from userstream_server.databases.table_check import check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews, Tally
 from userstream_server.errors import (
     InternalError,
@@ -27,12 +26,14 @@ from userstream_server.errors import (
 )
 from userstream_server.rows.dialects import MYSQL, Dialect
 from userstream_server.rows.freshness import Freshness
+from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.sql import MYSQL_COLUMNS, Query
+from userstream_server.rows.sql import Query, users_query
 from userstream_server.rows.table import Table
+from userstream_server.rows.table_queries import MYSQL_EXPLAIN
 from userstream_server.rows.types import EncodedUsers
 
-__all__ = ["MySQLDatabase", "MySQLSession", "driver_of"]
+__all__ = ["MySQLDatabase", "MySQLSession"]
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ class MySQLSession:
 
     def look_at_table(self) -> Table:
         """Ask the database for the table as it is now."""
-        return self._database.learn_table(self.blocks(MYSQL_COLUMNS))
+        return self._database.learn_table(self.blocks)
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -99,11 +100,8 @@ class MySQLSession:
         with self._running(
             nullcontext(held) if held else self._connections.for_lookup()
         ) as connection:
-            explain = (
-                "EXPLAIN EXTENDED " if connection.is_mariadb else "EXPLAIN FORMAT=TRADITIONAL "
-            )
-            blocks = list(connection.blocks(explain + text, parameters))
-        # Both databases have a line for each query, and end it with the columns rows, filtered (in per cent) and Extra.
+            blocks = list(connection.blocks(MYSQL_EXPLAIN + text, parameters))
+        # A line for each query; the columns rows, filtered (in per cent) and Extra end it.
         lines = [line for block in blocks for line in block if line[1] != b"UNION RESULT"]
         if len(lines) != len(queries):
             raise InternalError("DATABASE_ERROR")
@@ -211,6 +209,7 @@ class MySQLDatabase:
         """How many queries were killed because their call had ended."""
         return self._kills.count
 
+    @contextmanager
     def session(
         self,
         *,
@@ -218,34 +217,48 @@ class MySQLDatabase:
         snapshot: bool = False,
         caller: str = "",
         after: Freshness | None = None,  # noqa: ARG002 - there is no other host to compare with
-    ) -> AbstractContextManager[MySQLSession]:
+    ) -> Iterator[MySQLSession]:
         """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self.options.query_timeout_seconds)
-        return self._views.opened(MySQLSession(self, limits, caller), snapshot=snapshot)
+        opened = MySQLSession(self, limits, caller)
+        try:
+            with self._views.opened(opened, snapshot=snapshot) as session:
+                yield session
+        except PreconditionError:
+            # Perhaps the table is another one than it was: the next call looks.
+            self.known_table = None
+            raise
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""
         with self._apart.living() as connection:
-            table = self.learn_table(connection.blocks(MYSQL_COLUMNS.text))
-            return connection.describe(table)
+            return self.found_on(connection)
+
+    def found_on(self, connection: MySQLConnection) -> DatabaseFound:
+        """Check the table on a connection, and return what was found; raises as `check` does."""
+        table = self.learn_table(connection.read)
+        # Refused unless the account may SELECT: what describes a table is told for any right.
+        for _ in connection.read(users_query(MYSQL.of(table), Scan(), limit=0)):
+            pass
+        return connection.describe(table)
 
     def ping(self) -> None:
         """Make one round trip apart from the pool; raises UserStreamError without an answer."""
         # The table may be altered at any time. One that fits no more is told to those who ask for users.
         with self._apart.living() as connection, suppress(PreconditionError):
-            self.learn_table(connection.blocks(MYSQL_COLUMNS.text))
+            self.learn_table(connection.read)
 
-    def learn_table(self, described: Iterable[list[Any]]) -> Table:
+    def learn_table(self, read: Read) -> Table:
         """Check and keep what the database says of the table.
 
         Args:
-            described: The rows of `MYSQL_COLUMNS`, in blocks.
+            read: How to ask the database.
 
         Raises:
             PreconditionError: The table is missing or does not fit.
         """
         self.known_table = None
-        self.known_table = table = check_shape(columns_of(row for b in described for row in b))
+        self.known_table = table = described_table(read)
         return table
 
     def kill(self, connection: MySQLConnection) -> None:
@@ -254,7 +267,7 @@ class MySQLDatabase:
         # KILL QUERY would miss a query that is just about to be sent; the connection is lost anyway.
         with suppress(UserStreamError):
             side = MySQLConnection(self.options, (connection.address,))
-            with _closing(side):
+            with closing(side):
                 side.execute(f"KILL {connection.thread_id}")
                 self._kills.add()
 
@@ -271,23 +284,10 @@ class MySQLDatabase:
         return MySQLConnection(options, tuple(options.url.hosts))
 
 
-def driver_of(options: DatabaseOptions) -> Driver:
-    """Return the driver that reads the rows, and what encodes them."""
-    kind = "python" if is_pure(options) else "c"
-    encoder = "c" if can_read_natively(options) else "python"
-    return Driver("mysql", "mysql-connector-python", DRIVER_VERSION, kind, encoder)
-
-
-@contextmanager
-def _closing(connection: MySQLConnection) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        connection.close()
-
-
 def _limited(select: str, seconds: float, *, mariadb: bool) -> str:
-    """Give a SELECT a time limit at the database, in its own words."""
+    """Give a SELECT a time limit at the database, in its own words; nothing else needs one."""
+    if not select.startswith("SELECT"):
+        return select
     if mariadb:
         return f"SET STATEMENT max_statement_time={seconds:.3f} FOR {select}"
     hint = f"SELECT /*+ MAX_EXECUTION_TIME({max(1, round(seconds * 1000))}) */"

@@ -17,7 +17,6 @@ from userstream_server.databases.mysql.replication import Replication
 from userstream_server.databases.mysql.sockets import addresses_of, shut_down
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.errors import InternalError, UnavailableError, UserStreamError
-from userstream_server.rows.sql import MYSQL_COLUMNS
 
 __all__ = ["Host"]
 
@@ -177,10 +176,8 @@ class Host:
     def _learn_table(self, connection: MySQLConnection) -> None:
         if self._found is not None and monotonic() - self._table_at < _TABLE_SECONDS:
             return
-        table = self.database.learn_table(connection.blocks(MYSQL_COLUMNS.text))
+        self._found = self.database.found_on(connection)
         self._table_at = monotonic()
-        if self._found is None or self._found.table != table:
-            self._found = connection.describe(table)
 
     def _judged(self, state: HostState) -> HostState:
         """Add what a single answer cannot say: for how long a source has been away, and which hosts are wanted."""

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.debian_packages import Apt, PackagesNotFoundError, unpacked
+from userstream_testing.debian_packages import Apt, PackageNotFoundError, unpacked
 
 __all__ = ["GoPrograms", "build_go_programs"]
 
@@ -52,9 +52,9 @@ def build_go_programs() -> GoPrograms:
     """Build both programs, quickly when nothing has changed.
 
     Raises:
-        PackagesNotFoundError: Go or a library is not to be had here.
+        PackageNotFoundError: Go or a library is not to be had here.
     """
-    folder = unpacked("go", _fetch)
+    folder = unpacked("go", _fetch, suite="sid")
     toolchain = _Toolchain(folder)
     for name, package in _GENERATORS.items():
         toolchain.build(package, _BUILD / "bin" / name)
@@ -113,7 +113,7 @@ class _Toolchain:
             check=False,
         )
         if done.returncode:
-            raise PackagesNotFoundError(f"go build {package} failed:\n{done.stderr[-2000:]}")
+            raise PackageNotFoundError(f"go build {package} failed:\n{done.stderr[-2000:]}")
 
     def versions(self) -> str:
         """Name the versions that matter."""

@@ -14,12 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from userstream_testing.debian_packages import cache_folder, locked
 from userstream_testing.mysql_binaries import (
     Engine,
     ServerProgram,
-    cache_folder,
     find_server,
-    locked,
 )
 
 __all__ = ["PrivateServer", "free_port"]
@@ -95,7 +94,7 @@ class PrivateServer:
 
     @property
     def url(self) -> str:
-        """See the class."""
+        """Where it is, for the account that may do everything."""
         return f"mysql://{self.user}:{self.password}@{self.host}:{self.port}"
 
     @property

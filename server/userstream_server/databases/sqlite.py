@@ -90,7 +90,7 @@ class _Session:
 
     @cached_property
     def table(self) -> Table:
-        """See `rows.session.Session.table`."""
+        """The table as it is now, which no longer holds a NULL key."""
         table = self.look_at_table()
         for _ in self.blocks(_NULL_KEY):
             checked_id(None)
@@ -98,11 +98,11 @@ class _Session:
 
     @cached_property
     def dialect(self) -> Dialect:
-        """See `rows.session.Session.dialect`."""
+        """How to word queries for that table."""
         return SQLITE.of(self.table)
 
     def look_at_table(self) -> Table:
-        """See `rows.session.Session.look_at_table`."""
+        """Ask the database for the table as it is now."""
         return _described(self.blocks(SQLITE_COLUMNS))
 
     def blocks(

@@ -227,7 +227,7 @@ class Users:
         return self._key(last_key_query(self._session.dialect, scan))
 
     def refuse_changed_table(self, scan: Scan) -> None:
-        """See `session.refuse_changed_table`."""
+        """Raise an error if the table was altered so that the scan could not be whole."""
         refuse_changed_table(self._session, scan)
 
     def holds(self, after: str | None, user_id: str | None, up_to: str | None) -> bool:

@@ -50,7 +50,7 @@ class ObservedSession:
 
     @property
     def table(self) -> Table:
-        """See `rows.session.Session.table`."""
+        """The table as the measured session takes it."""
         return self._session.table
 
     @property
@@ -59,7 +59,7 @@ class ObservedSession:
         return self._session.dialect
 
     def look_at_table(self) -> Table:
-        """See `rows.session.Session.look_at_table`."""
+        """Ask the database for the table, and measure the query."""
         with self._measured("check"):
             return self._session.look_at_table()
 

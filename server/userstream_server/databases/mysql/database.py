@@ -66,7 +66,7 @@ class MySQLSession:
 
     @cached_property
     def table(self) -> Table:
-        """The table, as it was first found."""
+        """The table as the last look at it found it."""
         return self._database.known_table or self.look_at_table()
 
     @cached_property
@@ -75,7 +75,7 @@ class MySQLSession:
         return MYSQL.of(self.table)
 
     def look_at_table(self) -> Table:
-        """Ask the database for the table as it is now."""
+        """Ask the database for the table as it is now, for the calls that follow too."""
         return self._database.learn_table(self.blocks)
 
     def blocks(

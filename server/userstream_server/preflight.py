@@ -105,6 +105,15 @@ def _described(found: DatabaseFound) -> str:
     return f"{what} fits; user_id ascends by {order}, {in_bytes}"
 
 
+def _hosts(database: Database, *, left_out: str) -> Iterator[Finding]:
+    for host in database.hosts():
+        state = "ok" if host.readable or host.is_unwanted else left_out
+        if host.hint:
+            state = "warn"
+        text = f"{host.name}: {host.text}"
+        yield Finding("host", state, f"{text}; {host.hint}" if host.hint else text)
+
+
 def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]:
     masked = settings.database.masked
     try:
@@ -112,10 +121,12 @@ def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]
     except UserStreamError as error:
         if error.reason not in _TABLE_REASONS:
             yield Finding("database", "FAIL", f"{masked}: {error.message}")
+            yield from _hosts(database, left_out="FAIL")
             return
         yield Finding("database", "ok", f"{masked} answers")
         yield Finding("table", "FAIL", error.message)
         return
     yield Finding("database", "ok", f"{masked}: {found.server}, {found.transport}")
+    yield from _hosts(database, left_out="warn")
     yield Finding("table", "ok", _described(found))
     yield Finding("driver", "ok" if found.fast_driver else "warn", found.driver)

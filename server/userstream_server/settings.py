@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from userstream_server.auth.certificate_names import ClientNames
+from userstream_server.databases.host_state import ReadFrom
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 
@@ -65,7 +66,7 @@ class ServerSettings(BaseSettings):
     """File of bearer tokens, one per line; if set, every call must carry one of them."""
 
     pool_size: Count = 8
-    """Maximum number of database connections for queries."""
+    """Maximum number of database connections for queries; of several hosts, to each."""
     pool_wait_seconds: Seconds = 5.0
     """How long a query waits for a free connection before RESOURCE_EXHAUSTED."""
     pool_caller_share: Share = 0.5
@@ -76,6 +77,12 @@ class ServerSettings(BaseSettings):
     """Maximum number of SNAPSHOT streams at once; each holds a connection, so it must be below pool_size."""
     connect_timeout_seconds: Seconds = 5.0
     """Time limit for connecting to one database host."""
+    host_timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 2
+    """How long one of several database hosts may take to answer a check, or to connect, before others take over."""
+    replica_lag_seconds_max: Seconds = 30.0
+    """How far one of several database hosts may be behind its source and still be read."""
+    read_from: ReadFrom = ReadFrom.ANY
+    """Which of several database hosts are read: `any`, `replicas` or `primary`."""
     query_timeout_seconds: Seconds = 300.0
     """Time limit of a query; a caller's earlier deadline takes precedence."""
     net_write_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
@@ -211,6 +218,9 @@ class ServerSettings(BaseSettings):
             pool_scans_share=self.pool_scans_share,
             snapshot_views=self.snapshot_views_max,
             connect_timeout_seconds=self.connect_timeout_seconds,
+            host_timeout_seconds=self.host_timeout_seconds,
+            replica_lag_seconds_max=self.replica_lag_seconds_max,
+            read_from=self.read_from,
             query_timeout_seconds=self.query_timeout_seconds,
             net_write_timeout_seconds=self.net_write_timeout_seconds,
             native_rows=self.native_rows,

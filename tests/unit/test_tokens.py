@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.errors import InvalidRequestError
+from userstream_server.rows.freshness import UNKNOWN, Freshness
 from userstream_server.rpc.tokens import (
     KeyRange,
     Position,
@@ -39,6 +40,7 @@ at_the_start = st.builds(Position, st.none(), st.just(0), u32)
         count,
         st.integers(-(2**62), 2**62),
         u32,
+        st.none() | st.builds(Freshness, st.binary(max_size=512), st.booleans()),
     )
 )
 def test_round_trip(position: Position) -> None:
@@ -46,6 +48,17 @@ def test_round_trip(position: Position) -> None:
     back = decode_token("resume_token", encode_token(BOUND, position), BOUND)
 
     assert replace(position, resumed_count=position.resumed_count + 1) == back
+
+
+def test_what_a_resumed_scan_has_read() -> None:
+    """A new scan has read nothing; a token that does not say how new its data was leaves that unknown."""
+    fresh = Freshness(b"position")
+    old = decode_token("resume_token", TOKEN, BOUND)
+    new = decode_token("resume_token", encode_token(BOUND, Position(KEY, freshness=fresh)), BOUND)
+
+    assert Position().read_before is None
+    assert UNKNOWN == old.read_before
+    assert fresh == new.read_before
 
 
 def test_a_thousand_tokens() -> None:

@@ -13,6 +13,7 @@ from userstream.v1 import user_service_pb2_grpc
 from userstream_server.databases.database import Database
 from userstream_server.interceptors.caller import caller_of
 from userstream_server.rows.batches import EncodeUsers, ExactSize, GrowingSize
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.scan import Scan
@@ -67,7 +68,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     ) -> Iterator[bytes]:
         """Yield the users in order of user_id; the first message holds one, later ones more."""
         plan = validation.check_stream_users(request, users_max=self._users_max)
-        with self._users(context, plan) as users:
+        with self._users(context, plan.position, plan) as users:
             size = GrowingSize(message_bytes=self._message_bytes, max_users=plan.message_users)
             reader = EncodeUsers(size, plan.position.user_id_crc32)
             with closing(users.stream_users(plan.scan, reader)) as batches:
@@ -81,7 +82,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     ) -> Iterator[bytes]:
         """Yield batches of exactly batch_size users; the last one may have fewer."""
         plan = validation.check_batch_users(request, users_max=self._users_max)
-        with self._users(context, plan) as users:
+        with self._users(context, plan.position, plan) as users:
             size = ExactSize(plan.message_users)
             reader = EncodeUsers(size, plan.position.user_id_crc32)
             with closing(users.batch_processing(plan.message_users, plan.scan, reader)) as batches:
@@ -95,7 +96,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     ) -> Iterator[bytes]:
         """Yield pages, each read only when the one before was sent."""
         plan = validation.check_paginate(request, users_max=self._users_max)
-        with self._users(context) as users:
+        with self._users(context, plan.position) as users:
             yield from pages.paginate(users, plan)
 
     def AverageAge(  # noqa: N802 - the proto's name
@@ -111,7 +112,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     ) -> Iterator[pb.StreamAverageAgeResponse]:
         """Yield running figures about once a second, then the final ones."""
         plan = validation.check_stream_average_age(request)
-        with self._users(context) as users:
+        with self._users(context, plan.position) as users:
             progress = self._progress(users, replace(plan.scan, after=None), plan.position)
             yield from average_age.running_average(users, plan, progress)
 
@@ -125,12 +126,16 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
 
     @contextmanager
     def _users(
-        self, context: grpc.ServicerContext, stream: validation.StreamPlan | None = None
+        self,
+        context: grpc.ServicerContext,
+        position: Position | None = None,
+        stream: validation.StreamPlan | None = None,
     ) -> Iterator[Users]:
         """Open a session whose queries end with the call, however it ends.
 
         Args:
             context: The call.
+            position: How far the call's scan has got, if it can be resumed.
             stream: The plan, if it is a stream of users: how to read them.
         """
         remaining = context.time_remaining()
@@ -138,7 +143,10 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         is_prefetched = stream is not None and not 0 < stream.message_users < _PREFETCH_FROM_USERS
         with (
             self._database.session(
-                deadline_seconds=remaining, snapshot=snapshot, caller=caller_of(context)
+                deadline_seconds=remaining,
+                snapshot=snapshot,
+                caller=caller_of(context),
+                after=position.read_before if position else None,
             ) as session,
             self._interrupter.watching(context, session),
         ):
@@ -157,7 +165,12 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         # Users are counted from the start of the scan, so the whole of it is what they are a share of.
         whole = replace(plan.scan, after=plan.keys.after, limit=plan.limit or None)
         progress = self._progress(users, whole, plan.position)
-        return StreamMessages(plan, response, users.table, progress)
+        return StreamMessages(plan, response, users.table, progress, _freshness_of(users))
 
     def _progress(self, users: Users, whole: Scan, position: Position) -> ScanProgress:
         return ScanProgress(partial(self._key_maps.get, users.table), whole, position)
+
+
+def _freshness_of(users: Users) -> Callable[[], Freshness | None] | None:
+    """Return what says how new the data is; None with one database host, so that nothing is asked at each message."""
+    return None if users.freshness is None else lambda: users.freshness

@@ -29,11 +29,12 @@ class ClientBase(ABC):
         timeout_seconds: float | None = None,
         attempt_timeout_seconds: float | None = None,
         resume: ResumePolicy | None = DEFAULT_RESUME,
+        profile: str | None = None,
         compression: str | None = None,
     ) -> None:
         """Prepare the channel; it connects at the first call.
 
-        An argument that is None is taken from the USERSTREAM_ settings, in the environment or `.env`.
+        An argument that is None is taken from the profile, then from the USERSTREAM_ settings (environment, `.env`).
 
         Args:
             target: host:port; several with commas between, which take calls in turn as long as they are
@@ -43,6 +44,7 @@ class ClientBase(ABC):
             timeout_seconds: The limit of each whole call, resumes included.
             attempt_timeout_seconds: The longest wait for a stream's next message.
             resume: How to retry and resume after failures; None never does.
+            profile: A table [profile.NAME] of `~/.config/userstream/config.toml`.
             compression: `none`, or `gzip` to have the server compress what it sends. That takes less than
                 half the bytes and many times the server's CPU time, so it pays on slow links only.
 
@@ -59,6 +61,7 @@ class ClientBase(ABC):
             timeout_seconds=timeout_seconds,
             attempt_timeout_seconds=attempt_timeout_seconds,
             resume=resume,
+            profile=profile,
             compression=compression,
         )
         # Shared by all calls: what one learns about the target holds for the others.

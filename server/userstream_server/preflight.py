@@ -103,7 +103,7 @@ def _fields(settings: ServerSettings) -> Finding:
     rules = FieldRules.parse(settings.fields_allowed)
     if not rules.entries:
         return Finding("fields", "ok", "every caller may read all")
-    missing = rules.names(tokens=True) - _token_names(settings)
+    missing = rules.token_names - _token_names(settings)
     if missing:
         text = f"no token has the name {', '.join(sorted(missing))}: write `name=NAME TOKEN` in the file of tokens"
         return Finding("fields", "warn", text)
@@ -126,6 +126,15 @@ def _described(found: DatabaseFound) -> str:
     return f"{what} fits; user_id ascends by {order}, {in_bytes}"
 
 
+def _hosts(database: Database, *, left_out: str) -> Iterator[Finding]:
+    for host in database.hosts():
+        state = "ok" if host.readable or host.is_unwanted else left_out
+        if host.hint:
+            state = "warn"
+        text = f"{host.name}: {host.text}"
+        yield Finding("host", state, f"{text}; {host.hint}" if host.hint else text)
+
+
 def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]:
     masked = settings.database.masked
     try:
@@ -133,10 +142,12 @@ def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]
     except UserStreamError as error:
         if error.reason not in _TABLE_REASONS:
             yield Finding("database", "FAIL", f"{masked}: {error.message}")
+            yield from _hosts(database, left_out="FAIL")
             return
         yield Finding("database", "ok", f"{masked} answers")
         yield Finding("table", "FAIL", error.message)
         return
     yield Finding("database", "ok", f"{masked}: {found.server}, {found.transport}")
+    yield from _hosts(database, left_out="warn")
     yield Finding("table", "ok", _described(found))
     yield Finding("driver", "ok" if found.fast_driver else "warn", found.driver)

@@ -248,6 +248,8 @@ def test_the_docs_have_every_metric(measured: ServerProcess) -> None:
         if not name.startswith("process_"):
             served.setdefault(name, set()).update(sample.labels.keys() - {"le"})
     docs = (ROOT / "docs/observability.md").read_text("utf-8")
+    # Those of several database hosts are not served where there is one (test_hosts.py).
+    docs = re.sub(r"### Of several database hosts.*?(?=\n#)", "", docs, flags=re.DOTALL)
     rows = re.findall(r"^\| `((?:grpc|userstream)_\w+)` \| \w+ \| ([\w, ]*)\|", docs, re.MULTILINE)
 
     assert served == {name: set(filter(None, labels.strip().split(", "))) for name, labels in rows}

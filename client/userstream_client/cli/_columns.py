@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from userstream_client.cli._formats import Row
 from userstream_client.cli._problems import UsageProblem
 from userstream_client.models import User
 
@@ -27,7 +28,7 @@ class Columns:
         """What to ask the server for; empty for all fields."""
         return () if self == ALL_COLUMNS else self.names
 
-    def rows(self, users: Sequence[User]) -> Sequence[Sequence[object]]:
+    def rows(self, users: list[User]) -> Sequence[Row]:
         """Return users as rows with these columns."""
         if self == ALL_COLUMNS:
             return users

@@ -10,9 +10,15 @@ from userstream_client.cli import _arguments as args
 from userstream_client.cli._columns import columns_from
 from userstream_client.cli._formats import escaped
 from userstream_client.cli._output import Output
+from userstream_client.cli._printing import resumable
 from userstream_client.cli._problems import UsageProblem
 
-__all__ = ["get"]
+__all__ = ["EXAMPLES", "get"]
+
+EXAMPLES = (
+    "userstream get 000e05d0-1798-4d06-a397-a31dea9e7ab5 --fields age",
+    "userstream get - --format csv < ids.txt",
+)
 
 _IDS_AT_ONCE = 1000
 """What one call takes."""
@@ -28,20 +34,26 @@ def get(
     *,
     fields: args.Fields = "",
     style: args.FormatOption = args.Format.TABLE,
+    columns: args.Columns = "",
+    wide: args.Wide = False,
+    no_header: args.NoHeader = False,
     target: args.Target = None,
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
     """Print the users with these ids, in their order; exit 1 if one of them does not exist."""
-    columns = columns_from(fields)
+    read = columns_from(fields)
+    output = Output(style, read.names, args.Layout(columns, wide, not no_header))
     wanted = list(_wanted(user_ids))
     missing: list[str] = []
-    with args.open_client(target, timeout, no_resume=no_resume) as client:
-        output = Output(style, columns.names)
+    with (
+        args.open_client(target, timeout, no_resume=no_resume) as client,
+        resumable(lambda: "repeat the command"),
+    ):
         for begin in range(0, len(wanted), _IDS_AT_ONCE):
             ids = wanted[begin : begin + _IDS_AT_ONCE]
-            found = client.batch_get_users(ids, fields=columns.fields)
-            output.write(columns.rows(found.users))
+            found = client.batch_get_users(ids, fields=read.fields)
+            output.write(read.rows(found.users))
             missing += found.missing_user_ids
         output.close()
     if missing:

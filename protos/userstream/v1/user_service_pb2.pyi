@@ -106,6 +106,36 @@ begins a new read view; StreamReceipt.resumed_count says so.
 """
 Global___Consistency: _TypeAlias = Consistency  # noqa: Y015
 
+class _Freshness:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FreshnessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Freshness.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FRESHNESS_UNSPECIFIED: _Freshness.ValueType  # 0
+    """FRESHNESS_UNSPECIFIED: this server reads one database host and compares nothing."""
+    FRESHNESS_KEPT: _Freshness.ValueType  # 1
+    """FRESHNESS_KEPT: each host that was read had all that the scan had read before."""
+    FRESHNESS_UNKNOWN: _Freshness.ValueType  # 2
+    """FRESHNESS_UNKNOWN: the scan continued at a host that could not be compared with the one before, so a part of it may
+    be older than the parts before it.
+    """
+
+class Freshness(_Freshness, metaclass=_FreshnessEnumTypeWrapper):
+    """Freshness says whether a scan that continued at another database host, within a stream or after a resume, found all
+    the changes that it had seen before.
+    """
+
+FRESHNESS_UNSPECIFIED: Freshness.ValueType  # 0
+"""FRESHNESS_UNSPECIFIED: this server reads one database host and compares nothing."""
+FRESHNESS_KEPT: Freshness.ValueType  # 1
+"""FRESHNESS_KEPT: each host that was read had all that the scan had read before."""
+FRESHNESS_UNKNOWN: Freshness.ValueType  # 2
+"""FRESHNESS_UNKNOWN: the scan continued at a host that could not be compared with the one before, so a part of it may
+be older than the parts before it.
+"""
+Global___Freshness: _TypeAlias = Freshness  # noqa: Y015
+
 @_typing.final
 class User(_message.Message):
     """User is one row of user_data. A read_mask leaves the fields that it does not name empty."""
@@ -241,6 +271,7 @@ class StreamReceipt(_message.Message):
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     RESUMED_COUNT_FIELD_NUMBER: _builtins.int
     KEY_ORDER_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
     user_count: _builtins.int
     """user_count is the number of users sent."""
     user_id_crc32: _builtins.int
@@ -253,6 +284,8 @@ class StreamReceipt(_message.Message):
     """resumed_count is how many times the scan was resumed from a resume_token."""
     key_order: Global___KeyOrder.ValueType
     """key_order is the order of the whole scan, as in each message."""
+    freshness: Global___Freshness.ValueType
+    """freshness says whether the scan, where it was read from several database hosts, ever went back in time."""
     def __init__(
         self,
         *,
@@ -261,10 +294,11 @@ class StreamReceipt(_message.Message):
         consistency: Global___Consistency.ValueType = ...,
         resumed_count: _builtins.int = ...,
         key_order: Global___KeyOrder.ValueType = ...,
+        freshness: Global___Freshness.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "key_order", b"key_order", "resumed_count", b"resumed_count", "user_count", b"user_count", "user_id_crc32", b"user_id_crc32"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "freshness", b"freshness", "key_order", b"key_order", "resumed_count", b"resumed_count", "user_count", b"user_count", "user_id_crc32", b"user_id_crc32"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

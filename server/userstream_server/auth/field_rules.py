@@ -49,10 +49,16 @@ class FieldRules:
         found = (fields for caller, fields in self.entries if _is_meant(caller, known))
         return next(found, frozenset({_KEY}))
 
-    def names(self, *, tokens: bool) -> frozenset[str]:
-        """Return the names of tokens, or those of certificates, that the entries mention."""
-        callers = {caller for caller, _ in self.entries if caller != _EVERYBODY}
-        return frozenset(c.text for c in callers if (c.kind == TOKEN) is tokens)
+    @property
+    def token_names(self) -> frozenset[str]:
+        """The names of tokens that the entries mention."""
+        return frozenset(caller.text for caller, _ in self.entries if caller.kind == TOKEN)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The settings without which the callers that the entries mention are not known."""
+        kinds = {caller.kind for caller, _ in self.entries if caller != _EVERYBODY}
+        return frozenset("AUTH_TOKENS_FILE" if k == TOKEN else "TLS_CLIENT_CA" for k in kinds)
 
 
 def _entry(text: str) -> tuple[CertificateName, frozenset[str]]:

@@ -119,7 +119,7 @@ class EncodeUsers:
 
     Args:
         size: How many users each batch holds.
-        crc: The CRC-32 of the user_ids before the first batch.
+        crc: The CRC-32 of the user_ids before the first batch. It moves on with each query that was read to its end.
     """
 
     def __init__(self, size: SizePolicy, crc: int = 0) -> None:
@@ -128,13 +128,15 @@ class EncodeUsers:
 
     def read(self, session: Session, query: Query) -> Generator[UserBatch[bytes]]:
         """Run a query and yield encoded batches; see `BatchReader.read`."""
-        size = self._size
+        size, crc = self._size, self._crc
         with closing(session.encoded(query, size.next_users)) as blocks:
             for users, user_count, user_ids, last_user_id in blocks:
-                self._crc = crc32(user_ids, self._crc)
-                batch = UserBatch(users, user_count, last_user_id, self._crc)
+                crc = crc32(user_ids, crc)
+                batch = UserBatch(users, user_count, last_user_id, crc)
                 size.adapt(batch)
                 yield batch
+        # A query that failed may be run again.
+        self._crc = crc
 
 
 class DecodeUsers:

@@ -11,7 +11,7 @@ says what rows become on their way out: lists of `UserRow`s, unless the caller w
 """
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,17 +20,18 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from userstream_server.rows.ages import decode_ages
 from userstream_server.rows.batches import BatchReader, DecodeUsers, UserBatch
+from userstream_server.rows.by_id import encoded_by_id
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.keyset import Chunk, ChunkPace, ChunkSizes, read_chunks
 from userstream_server.rows.prefetch import prefetch
 from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.scan import Scan, UserFilter
-from userstream_server.rows.session import Session, refuse_change, refuse_changed_table
+from userstream_server.rows.session import Session, read_with_failover, refuse_changed_table
 from userstream_server.rows.sql import (
     Query,
     ages_query,
     ascending_query,
     boundary_query,
-    by_id_query,
     count_query,
     last_key_query,
     users_query,
@@ -84,6 +85,11 @@ class Users:
         self._session = session
         self._sizes = sizes
         self._readers = readers
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """How new the data is that was read so far; None where only one database host is read."""
+        return self._session.freshness
 
     @property
     def table(self) -> Table:
@@ -168,7 +174,7 @@ class Users:
         while has_more:
             # One row more than the page shows whether another page follows, without a query for it.
             query = users_query(self._session.dialect, scan, limit=page_size + 1, offset=offset)
-            batches = list(reader.read(self._session, query))
+            batches = self._whole(reader, query)
             has_more = len(batches) > 1
             if not has_more:
                 refuse_changed_table(self._session, scan)
@@ -209,26 +215,13 @@ class Users:
             for block in blocks:
                 yield from decode_ages(block)
 
+    def with_failover(self, read: Callable[[], T]) -> T:
+        """Run a read that goes on at another database host where one fails; `session.read_with_failover` says how."""
+        return read_with_failover(self._session, read)
+
     def encoded_by_id(self, user_ids: Sequence[str], fields: tuple[str, ...]) -> dict[str, bytes]:
-        """Return users, each encoded as a field `users` of a message, by user_id; those that do not exist are left out.
-
-        Args:
-            user_ids: Their ids, at least one.
-            fields: What to read of each user.
-
-        Raises:
-            UserStreamError: As for `stream_users`.
-        """
-        ids = [user_id for user_id in dict.fromkeys(user_ids) if self.table.may_hold(user_id)]
-        if not ids:
-            return {}
-        query = by_id_query(self._session.dialect, ids, fields)
-        with closing(self._session.encoded(query, lambda: 1)) as blocks:
-            found = {block.last_user_id.decode("ascii"): block.users for block in blocks}
-        if not found.keys() >= set(ids):
-            # Ids that are not found must be missing, and not in a key of another type.
-            refuse_change(self._session)
-        return found
+        """Return users by user_id, encoded; `by_id.encoded_by_id` has arguments and errors."""
+        return encoded_by_id(self._session, user_ids, fields)
 
     def boundary(self, scan: Scan, users: int) -> str | None:
         """Return the user_id of the scan's `users`-th user (from 1); None when it has fewer."""
@@ -287,9 +280,12 @@ class Users:
         chunks = read_chunks(self._session, scan, reader, pace)
         return prefetch(chunks, pace, self._readers) if self._readers else chunks
 
+    def _whole(self, reader: BatchReader[T], query: Query) -> list[UserBatch[T]]:
+        return self.with_failover(lambda: list(reader.read(self._session, query)))
+
     def _key(self, query: Query) -> str | None:
         rows = self._rows(query)
         return checked_id(rows[0][0]) if rows else None
 
     def _rows(self, query: Query) -> list[Any]:
-        return [row for block in self._session.blocks(query) for row in block]
+        return self.with_failover(lambda: [row for b in self._session.blocks(query) for row in b])

@@ -15,6 +15,7 @@ from userstream_server.databases.database import Database
 from userstream_server.interceptors.caller import caller_of
 from userstream_server.rows.batches import EncodeUsers, ExactSize, GrowingSize
 from userstream_server.rows.fields import ALL_FIELDS
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.generators import Users
 from userstream_server.rows.keyset import ChunkSizes
 from userstream_server.rows.scan import Scan
@@ -74,7 +75,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     ) -> Iterator[bytes]:
         """Yield the users in order of user_id; the first message holds one, later ones more."""
         plan = validation.check_stream_users(request, users_max=self._users_max)
-        with self._users(context, plan.scan, plan) as users:
+        with self._users(context, plan.scan, plan.position, plan) as users:
             size = GrowingSize(message_bytes=self._message_bytes, max_users=plan.message_users)
             reader = EncodeUsers(size, plan.position.user_id_crc32)
             with closing(users.stream_users(plan.scan, reader)) as batches:
@@ -88,7 +89,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     ) -> Iterator[bytes]:
         """Yield batches of exactly batch_size users; the last one may have fewer."""
         plan = validation.check_batch_users(request, users_max=self._users_max)
-        with self._users(context, plan.scan, plan) as users:
+        with self._users(context, plan.scan, plan.position, plan) as users:
             size = ExactSize(plan.message_users)
             reader = EncodeUsers(size, plan.position.user_id_crc32)
             with closing(users.batch_processing(plan.message_users, plan.scan, reader)) as batches:
@@ -102,7 +103,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     ) -> Iterator[bytes]:
         """Yield pages, each read only when the one before was sent."""
         plan = validation.check_paginate(request, users_max=self._users_max)
-        with self._users(context, plan.scan) as users:
+        with self._users(context, plan.scan, plan.position) as users:
             yield from pages.paginate(users, plan)
 
     def BatchGetUsers(  # type: ignore[override]  # noqa: N802 - the proto's name; returns bytes
@@ -126,7 +127,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     ) -> Iterator[pb.StreamAverageAgeResponse]:
         """Yield running figures about once a second, then the final ones."""
         plan = validation.check_stream_average_age(request)
-        with self._users(context, plan.scan) as users:
+        with self._users(context, plan.scan, plan.position) as users:
             progress = self._progress(users, replace(plan.scan, after=None), plan.position)
             yield from average_age.running_average(users, plan, progress)
 
@@ -143,6 +144,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         self,
         context: grpc.ServicerContext,
         scan: Scan,
+        position: Position | None = None,
         stream: validation.StreamPlan | None = None,
     ) -> Iterator[Users]:
         """Open a session whose queries end with the call, however it ends.
@@ -150,6 +152,7 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         Args:
             context: The call.
             scan: What the call reads.
+            position: How far the call's scan has got, if it can be resumed.
             stream: The plan, if it is a stream of users: how to read them.
 
         Raises:
@@ -161,7 +164,10 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         is_prefetched = stream is not None and not 0 < stream.message_users < _PREFETCH_FROM_USERS
         with (
             self._database.session(
-                deadline_seconds=remaining, snapshot=snapshot, caller=caller_of(context)
+                deadline_seconds=remaining,
+                snapshot=snapshot,
+                caller=caller_of(context),
+                after=position.read_before if position else None,
             ) as session,
             self._interrupter.watching(context, session),
         ):
@@ -180,7 +186,12 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
         # Users are counted from the start of the scan, so the whole of it is what they are a share of.
         whole = replace(plan.scan, after=plan.keys.after, limit=plan.limit or None)
         progress = self._progress(users, whole, plan.position)
-        return StreamMessages(plan, response, users.table, progress)
+        return StreamMessages(plan, response, users.table, progress, _freshness_of(users))
 
     def _progress(self, users: Users, whole: Scan, position: Position) -> ScanProgress:
         return ScanProgress(partial(self._key_maps.get, users.table), whole, position)
+
+
+def _freshness_of(users: Users) -> Callable[[], Freshness | None] | None:
+    """Return what says how new the data is; None with one database host, so that nothing is asked at each message."""
+    return None if users.freshness is None else lambda: users.freshness

@@ -16,6 +16,7 @@ from userstream_client.cli import _arguments as args
 from userstream_client.cli._columns import Columns, columns_from
 from userstream_client.cli._file_types import FileFormat
 from userstream_client.cli._manifest import Manifest
+from userstream_client.cli._output import say_verdict
 from userstream_client.cli._problems import ExportProblem, UsageProblem
 from userstream_client.cli.verify.file_type import file_type_of
 from userstream_client.cli.verify.findings import Comparison, shown_users
@@ -23,11 +24,16 @@ from userstream_client.cli.verify.receipt import compare_with_manifest
 from userstream_client.cli.verify.table import compare_with_table
 from userstream_client.models import Consistency, UserFilter
 
-__all__ = ["Against", "verify"]
+__all__ = ["EXAMPLES", "Against", "verify"]
+
+EXAMPLES = (
+    "userstream verify users.csv",
+    "userstream verify users.csv.gz --against manifest",
+)
 
 
 class Against(StrEnum):
-    """What a file is held against."""
+    """What a file is compared with."""
 
     TABLE = "table"
     MANIFEST = "manifest"
@@ -80,7 +86,7 @@ def verify(
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
-    """Check that an export is whole and unchanged; exit 0 if it is equal, 1 if it differs.
+    """Check that an export is whole and unchanged. Exit 0 if it is equal, 1 if it differs.
 
     Filter, limit and fields are those of the manifest unless they are given.
     """
@@ -140,6 +146,6 @@ def _readable(file: Path) -> Iterator[None]:
 
 def _report(comparison: Comparison, file: Path) -> None:
     for line in comparison.lines(str(file)):
-        typer.echo(line)
+        say_verdict(line)
     if not comparison.equal:
         raise typer.Exit(1)

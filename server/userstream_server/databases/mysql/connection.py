@@ -116,7 +116,7 @@ class MySQLConnection:
 
     def describe(self, table: Table) -> DatabaseFound:
         """Say what this connection leads to, and how."""
-        ((_, cipher),) = next(self.blocks("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
+        (((_, cipher),),) = self.blocks("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
         return DatabaseFound(
             f"{'MariaDB' if self.is_mariadb else 'MySQL'} {self._version}",
             f"encrypted ({cipher.decode()})" if cipher else "not encrypted",

@@ -100,6 +100,7 @@ def connection_from(
     timeout_seconds: float | None,
     attempt_timeout_seconds: float | None,
     resume: ResumePolicy | None,
+    profile: str | None = None,
 ) -> Connection:
     """Return the connection that arguments and settings describe; None leaves it to the settings.
 
@@ -108,7 +109,7 @@ def connection_from(
     """
     _check_seconds("timeout_seconds", timeout_seconds)
     _check_seconds("attempt_timeout_seconds", attempt_timeout_seconds)
-    settings = load_settings()
+    settings = load_settings(profile)
     target = settings.target if target is None else target
     tls = _tls_from(settings) if tls is None else tls
     token = settings.read_token() if token is None else token

@@ -45,10 +45,11 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
         timeout_seconds: float | None = None,
         attempt_timeout_seconds: float | None = None,
         resume: ResumePolicy | None = DEFAULT_RESUME,
+        profile: str | None = None,
     ) -> None:
         """Prepare the channel; it connects at the first call.
 
-        An argument that is None is taken from the USERSTREAM_ settings, in the environment or `.env`.
+        An argument that is None is taken from the profile, then from the USERSTREAM_ settings (environment, `.env`).
 
         Args:
             target: host:port; several with commas between, which take calls in turn as long as they are
@@ -58,6 +59,7 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
             timeout_seconds: The limit of each whole call, resumes included.
             attempt_timeout_seconds: The longest wait for a stream's next message.
             resume: How to retry and resume after failures; None never does.
+            profile: A table [profile.NAME] of `~/.config/userstream/config.toml`.
 
         Raises:
             SettingsError: A setting or an argument is wrong, or a file cannot be read.
@@ -72,6 +74,7 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
             timeout_seconds=timeout_seconds,
             attempt_timeout_seconds=attempt_timeout_seconds,
             resume=resume,
+            profile=profile,
         )
         # Shared by all calls: what one learns about the target holds for the others.
         self._target_answered = threading.Event()

@@ -117,6 +117,11 @@ class ScanProperties:
         return self._scan.verifier.receipt
 
     @property
+    def resumed_count(self) -> int:
+        """How often the scan was resumed so far; the receipt also counts resumes before a bare token."""
+        return self._scan.verifier.resumed_count
+
+    @property
     def checkpoint(self) -> Checkpoint:
         """Where to resume, as `resume_token=` of the same call, so that no user is missed.
 

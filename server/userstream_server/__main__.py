@@ -32,7 +32,6 @@ __all__ = ["main"]
 _log = structlog.get_logger()
 # Plain text, as the seed command has it: usage errors go to logs too, where boxes are no help.
 _app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings=HELP_OPTIONS,

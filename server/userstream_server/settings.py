@@ -119,7 +119,7 @@ class ServerSettings(BaseSettings):
     handshake_timeout_seconds: Seconds = 10.0
     """A connection that has not completed its TLS and HTTP/2 handshake by then is closed."""
     ping_interval_seconds: Seconds = 5.0
-    """A client that sends keepalive pings more often loses its connection (too_many_pings)."""
+    """Has no effect any more; accepted so that old configurations start. Clients may ping as often as they like."""
     keepalive_seconds: Seconds = 60.0
     """A connection that is silent for this long gets a ping and 20 s to answer."""
     send_timeout_seconds: Seconds = 60.0

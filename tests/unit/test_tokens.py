@@ -144,6 +144,7 @@ OTHER_REQUEST = "belongs to another request; send the fields of the call that ma
         (sealed(b"\x09" + body_of(TOKEN)[1:]), NOT_OURS),  # a later version
         (sealed(body_of(TOKEN)[: HEAD_BYTES - 1]), NOT_OURS),
         (sealed(b""), NOT_OURS),
+        (sealed(b"\x02" + body_of(TOKEN)[1:HEAD_BYTES] + b"abc"), NOT_OURS),  # without its order
         (sealed(body_of(TOKEN) + b"\n"), NOT_OURS),
         (sealed(body_of(TOKEN) + b"\xff"), NOT_OURS),
         (TOKEN[:-2], DAMAGED),
@@ -160,6 +161,19 @@ def test_what_is_wrong_with_a_token(token: str, description: str) -> None:
 
     assert "INVALID_TOKEN" == caught.value.reason
     assert f"page_token: {description}" == caught.value.message
+
+
+def test_what_is_written_for_another_order() -> None:
+    """Version 2, and the order in four bytes before the key, or in eight digits behind the range."""
+    order = 0xFEDCBA98
+    head = b"\x02" + body_of(encode_token(BOUND, Position(KEY, 7)))[1:HEAD_BYTES]
+    token = sealed(head + b"\xfe\xdc\xba\x98" + KEY.encode())
+    partition = sealed(b"userstream partition 2\0a\0b\0fedcba98")
+
+    assert token == encode_token(BOUND, Position(KEY, 7, order=order))
+    assert Position(KEY, 7, resumed_count=1, order=order) == decode_token("t", token, BOUND)
+    assert partition == encode_partition(KeyRange("a", "b", order))
+    assert KeyRange("a", "b", order) == decode_partition("p", partition)
 
 
 MOST = Position(KEY, 2**62, 2**32 - 1, 2**31 - 2, 2**62, 2**62, 2**62)
@@ -195,6 +209,10 @@ def test_figures_beyond_their_limits_are_refused(beyond: Position) -> None:
         (TOKEN, NO_PARTITION),
         (sealed(b"userstream partition 9\0a\0b"), NO_PARTITION),
         (sealed(b"userstream partition 1\0a"), NO_PARTITION),
+        (sealed(b"userstream partition 1\0a\0b\x0000000001"), NO_PARTITION),
+        (sealed(b"userstream partition 2\0a\0b"), NO_PARTITION),
+        (sealed(b"userstream partition 2\0a\0b\x000000001"), NO_PARTITION),
+        (sealed(b"userstream partition 2\0a\0b\x000000000G"), NO_PARTITION),
         (sealed(b"userstream partition 1\0\n\0"), NOT_OURS),
         (sealed(b"userstream partition 1\0\0\xff"), NOT_OURS),
         (sealed(b"userstream partition 1\0\0")[:-1], DAMAGED),

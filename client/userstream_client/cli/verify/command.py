@@ -15,6 +15,7 @@ from userstream_client._streams import BatchStream
 from userstream_client.cli import _arguments as args
 from userstream_client.cli._file_types import FileFormat
 from userstream_client.cli._manifest import Manifest
+from userstream_client.cli._output import say_verdict
 from userstream_client.cli._problems import ExportProblem, UsageProblem
 from userstream_client.cli.verify.file_type import file_type_of
 from userstream_client.cli.verify.findings import Comparison, shown_users
@@ -22,11 +23,16 @@ from userstream_client.cli.verify.receipt import compare_with_manifest
 from userstream_client.cli.verify.table import compare_with_table
 from userstream_client.models import Consistency, UserFilter
 
-__all__ = ["Against", "verify"]
+__all__ = ["EXAMPLES", "Against", "verify"]
+
+EXAMPLES = (
+    "userstream verify users.csv",
+    "userstream verify users.csv.gz --against manifest",
+)
 
 
 class Against(StrEnum):
-    """What a file is held against."""
+    """What a file is compared with."""
 
     TABLE = "table"
     MANIFEST = "manifest"
@@ -75,9 +81,9 @@ def verify(
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
-    """Check that an export is whole and unchanged; exit 0 if it is equal, 1 if it differs.
+    """Check that an export is whole and unchanged. Exit 0 if it is equal, 1 if it differs.
 
-    Filter and limit of the table are those of the manifest unless they are given.
+    The filter and the limit of the table are those of the manifest unless they are given.
     """
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
     asked = Asked(where, limit) if where != UserFilter() or limit else None
@@ -133,6 +139,6 @@ def _readable(file: Path) -> Iterator[None]:
 
 def _report(comparison: Comparison, file: Path) -> None:
     for line in comparison.lines(str(file)):
-        typer.echo(line)
+        say_verdict(line)
     if not comparison.equal:
         raise typer.Exit(1)

@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,25 @@ def _shell() -> Command:
     return (str(EXAMPLES / "shell/users.sh"),)
 
 
+def _node(name: str, script: str) -> Command:
+    """Install the locked packages of an example, once for each lock."""
+    folder = EXAMPLES / name
+    node, npm = _tool("node", "Node.js 20.15 or newer"), _tool("npm", "Node.js")
+    lock = folder.joinpath("package-lock.json").read_text("utf-8")
+    installed = folder / "node_modules/.locked"
+    if not (installed.exists() and installed.read_text("utf-8") == lock):
+        _build([npm, "ci", "--no-audit", "--no-fund"], folder)
+        installed.write_text(lock, "utf-8")
+    return (node, str(folder / script))
+
+
+def _build(command: Sequence[str], folder: Path) -> None:
+    """Run a step that needs the network or a toolchain; its failure is that of the machine, and is shown."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ToolMissingError(f"{' '.join(command[:2])} failed: {done.stderr[-1000:]}")
+
+
 PROGRAMS = (
     Program(
         "python",
@@ -102,4 +123,5 @@ PROGRAMS = (
         heavy=False,
         left_out={"large-batch": "`buf curl` takes messages of at most 4 MiB"},
     ),
+    Program("node-grpc-js", partial(_node, "node-grpc-js", "users.js")),
 )

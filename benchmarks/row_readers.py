@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from userstream_testing.debian_packages import PackagesNotFoundError, dynamic_command, unpacked
+
 from benchmarks.arena import Arena
 from benchmarks.consumer import python_environment
 from benchmarks.databases import Table
-from benchmarks.debian_packages import PackagesNotFoundError, dynamic_command, unpacked
 from benchmarks.rounds import Sample, consumers_cpu_seconds
 
 __all__ = ["c_reader", "driver_reader"]

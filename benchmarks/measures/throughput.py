@@ -4,11 +4,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from userstream_testing.debian_packages import PackagesNotFoundError
+
 from benchmarks import bar_chart, report
 from benchmarks.arena import Arena, ServerKind
 from benchmarks.consumer import Request
 from benchmarks.databases import Table
-from benchmarks.debian_packages import PackagesNotFoundError
 from benchmarks.rounds import Sample, Spread, alternate, measure_call, ratios
 from benchmarks.row_readers import c_reader, driver_reader
 

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 
 from userstream_testing.repository import ROOT
+from userstream_testing.toolchains import TOOLCHAINS, PackagesNotFoundError
 
 __all__ = ["PROGRAMS", "Program", "ToolMissingError", "programs"]
 
@@ -91,6 +92,7 @@ def _shell() -> Command:
     return (str(EXAMPLES / "shell/users.sh"),)
 
 
+@cache
 def _node(name: str, script: str) -> Command:
     """Install the locked packages of an example, once for each lock."""
     folder = EXAMPLES / name
@@ -98,16 +100,37 @@ def _node(name: str, script: str) -> Command:
     lock = folder.joinpath("package-lock.json").read_text("utf-8")
     installed = folder / "node_modules/.locked"
     if not (installed.exists() and installed.read_text("utf-8") == lock):
-        _build([npm, "ci", "--no-audit", "--no-fund"], folder)
+        done = _run([npm, "ci", "--no-audit", "--no-fund"], folder, {})
+        if done.returncode:
+            raise ToolMissingError(f"npm ci failed:\n{done.stderr[-1000:]}")
         installed.write_text(lock, "utf-8")
     return (node, str(folder / script))
 
 
-def _build(command: Sequence[str], folder: Path) -> None:
-    """Run a step that needs the network or a toolchain; its failure is that of the machine, and is shown."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ToolMissingError(f"{' '.join(command[:2])} failed: {done.stderr[-1000:]}")
+@cache
+def _compiled(name: str) -> Command:
+    """Build an example with its build.sh, once in each process: the compilers know what is fresh."""
+    folder = EXAMPLES / name
+    try:
+        variables = TOOLCHAINS[name]()
+    except PackagesNotFoundError as error:
+        raise ToolMissingError(str(error)) from None
+    done = _run([str(folder / "build.sh")], folder, variables)
+    assert done.returncode == 0, f"examples/{name} does not build:\n{done.stderr[-4000:]}"
+    return (str(folder / ".build/users"),)
+
+
+def _run(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 PROGRAMS = (
@@ -124,4 +147,5 @@ PROGRAMS = (
         left_out={"large-batch": "`buf curl` takes messages of at most 4 MiB"},
     ),
     Program("node-grpc-js", partial(_node, "node-grpc-js", "users.js")),
+    Program("go", partial(_compiled, "go")),
 )

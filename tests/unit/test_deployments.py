@@ -127,7 +127,6 @@ def test_envoy_never_cuts_what_the_server_allows(tmp_path: Path) -> None:
     assert {"0s"} == {route["route"]["timeout"] for route in routes}
     assert int(manager["stream_idle_timeout"][:-1]) > settings.send_timeout_seconds
     assert http2["max_concurrent_streams"] == settings.streams_per_connection_max
-    assert int(http2["connection_keepalive"]["interval"][:-1]) >= settings.ping_interval_seconds
 
 
 def test_nothing_runs_as_root_or_writes() -> None:

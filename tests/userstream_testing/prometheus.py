@@ -1,7 +1,6 @@
 """A real Prometheus: found on PATH, or unpacked from Debian's package into the cache folder."""
 
 import json
-import re
 import shutil
 import subprocess
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from userstream_testing.debian_packages import PackageNotFoundError, unpacked
+from userstream_testing.debian_packages import Apt, PackageNotFoundError, unpacked
 from userstream_testing.mysql_server import free_port
 
 __all__ = [
@@ -23,7 +22,7 @@ __all__ = [
 ]
 
 _PROGRAMS = ("prometheus", "promtool")
-_PAGES_NEED = re.compile(r"^(?:libjs|fonts)-[\w.+-]+$", re.MULTILINE)
+_PAGES_NEED = r"(?:libjs|fonts)-[\w.+-]+"
 _START_SECONDS = 30.0
 
 
@@ -44,7 +43,10 @@ def find_prometheus() -> PrometheusPrograms:
     """
     found = [path for name in _PROGRAMS if (path := shutil.which(name))]
     if len(found) < len(_PROGRAMS):
-        found = [str(unpacked("prometheus", "prometheus") / "usr/bin" / name) for name in _PROGRAMS]
+        found = [
+            str(unpacked("prometheus", lambda apt: apt.download(["prometheus"])) / "usr/bin" / name)
+            for name in _PROGRAMS
+        ]
     # It links against nothing but libc.
     if subprocess.run([found[0], "--version"], capture_output=True, check=False).returncode:
         raise PackageNotFoundError(f"{found[0]} does not run here.")
@@ -57,9 +59,13 @@ def find_prometheus_with_pages() -> PrometheusPrograms:
     Raises:
         PackageNotFoundError: It is not to be had as a package.
     """
-    folder = unpacked("prometheus-pages", "prometheus", needs=_PAGES_NEED)
+    folder = unpacked("prometheus-pages", _fetch_with_pages)
     server, tool = (folder / "usr/bin" / name for name in _PROGRAMS)
     return PrometheusPrograms(server, tool, folder / "usr/share/prometheus/web")
+
+
+def _fetch_with_pages(apt: Apt) -> None:
+    apt.download(["prometheus", *apt.depends_indirectly("prometheus", _PAGES_NEED)])
 
 
 class Prometheus:

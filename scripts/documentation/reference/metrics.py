@@ -15,7 +15,8 @@ _START = """\
 # Metrics
 
 What a server with `USERSTREAM_METRICS_LISTEN` shows at `/metrics`, read from one that had served a call. The page
-[Observability](../observability.md) explains labels and their values.
+[Observability](../observability.md) explains labels and their values, and has the two
+metrics of several database hosts.
 
 | name | type | labels | meaning |
 | --- | --- | --- | --- |

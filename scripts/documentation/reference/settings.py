@@ -30,7 +30,8 @@ def settings_page() -> str:
 
 def _rows(settings: type[BaseSettings]) -> list[str]:
     documented = _docstrings(settings)
-    fields = settings.model_json_schema()["properties"]
+    schema = settings.model_json_schema()
+    fields = {name: _resolved(schema, field) for name, field in schema["properties"].items()}
     return [
         f"| `USERSTREAM_{name.upper()}` | {_default(settings, name)} | {_takes(field)} | {documented[name]} |"
         for name, field in fields.items()
@@ -54,8 +55,14 @@ def _default(settings: type[BaseSettings], name: str) -> str:
     if value is None or value == "":
         return "none"
     secret = getattr(value, "get_secret_value", None)
-    text = secret() if secret else value
+    text = secret() if secret else getattr(value, "value", value)  # an enum's
     return f"`{str(text).lower() if isinstance(text, bool) else text}`"
+
+
+def _resolved(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
+    """Return what a reference to a definition, such as an enum, stands for."""
+    reference: str | None = field.get("$ref")
+    return schema["$defs"][reference.rpartition("/")[2]] if reference else field
 
 
 def _takes(field: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """When to call again, and after how long: docs/clients.md as code."""
 
 import random
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,4 +93,8 @@ class Attempts:
             raise CallError(
                 "DEADLINE_EXCEEDED", f"the time limit is over; before: {failure.message}"
             )
+        print(
+            f"calling again in {wait:.3f} s after {failure.code}: {failure.message}",
+            file=sys.stderr,
+        )
         time.sleep(wait)

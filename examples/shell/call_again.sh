@@ -66,5 +66,6 @@ wait_after_failure() {
         code=DEADLINE_EXCEEDED reason="" message="the time limit is over; before: $message"
         return 1
     fi
+    echo "calling again in $(seconds "$wait") s after $code: $message" >&2
     sleep "$(seconds "$wait")"
 }

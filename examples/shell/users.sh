@@ -30,7 +30,8 @@ usage() {
 }
 
 parse() {
-    while (($# > 2)); do
+    while (($# > 1)); do
+        if [[ $2 == --*=* ]]; then set -- "$1" "${2%%=*}" "${2#*=}" "${@:3}"; fi
         case $2 in
             --name-prefix) name_prefix=$3 ;;
             --age-over) age_over=$3 ;;
@@ -42,7 +43,7 @@ parse() {
             --cancel-after) cancel_after=$3 ;;
             *) usage ;;
         esac
-        shift 2
+        shift 2 || usage
     done
     (($# == 1)) || usage
 }

@@ -44,7 +44,7 @@ def column(table: Path, query: str) -> list[str]:
 
 @pytest.mark.parametrize("program", programs())
 @pytest.mark.parametrize(
-    "call", [("stream",), ("batches", "--size", "1000", "--age-over", "-1")], ids=lambda c: c[0]
+    "call", [("stream",), ("batches", "--size", "1000", "--age-over=-1")], ids=lambda c: c[0]
 )
 def test_killed_in_mid_stream(
     table: Path, tmp_path: Path, program: Program, call: tuple[str, ...]

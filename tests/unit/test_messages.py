@@ -86,6 +86,27 @@ def test_the_call_s_stats() -> None:
     assert (5, True) == (stats.rows, stats.resumed)
 
 
+@pytest.mark.parametrize(
+    ("table", "order"),
+    [
+        (Table("utf8mb4_bin"), pb.KEY_ORDER_UNSPECIFIED),
+        (Table("NOCASE"), pb.KEY_ORDER_COLLATION),
+    ],
+)
+def test_the_order_of_the_keys(table: Table, order: Any) -> None:
+    """Every message, its token and the receipt say whether ids ascend byte by byte."""
+    plan = check_stream_users(pb.StreamUsersRequest())
+    progress = ScanProgress(lambda: None, plan.scan, plan.position)
+    made = StreamMessages(plan, pb.StreamUsersResponse, table, progress)
+    found = [message for batch in batches(100, 100) for message in made.add(batch)]
+    first, last = [pb.StreamUsersResponse.FromString(m) for m in (*found, *made.finish())]
+
+    assert [order] * 3 == [first.key_order, last.key_order, last.receipt.key_order]
+    for message in (first, last):
+        request = pb.StreamUsersRequest(resume_token=message.resume_token)
+        assert table.order == check_stream_users(request).position.order
+
+
 class HalfWay:
     """The progress of a scan that is always half over."""
 

@@ -2,14 +2,17 @@
 
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 
 from userstream_testing.repository import ROOT
+from userstream_testing.toolchains import TOOLCHAINS, PackageNotFoundError
 
 __all__ = ["PROGRAMS", "Program", "ToolMissingError", "programs"]
 
@@ -89,6 +92,47 @@ def _shell() -> Command:
     return (str(EXAMPLES / "shell/users.sh"),)
 
 
+@cache
+def _node(name: str, script: str) -> Command:
+    """Install the locked packages of an example, once for each lock."""
+    folder = EXAMPLES / name
+    node, npm = _tool("node", "Node.js 20.15 or newer"), _tool("npm", "Node.js")
+    lock = folder.joinpath("package-lock.json").read_text("utf-8")
+    installed = folder / "node_modules/.locked"
+    if not (installed.exists() and installed.read_text("utf-8") == lock):
+        done = _run([npm, "ci", "--no-audit", "--no-fund"], folder, {})
+        if done.returncode:
+            raise ToolMissingError(f"npm ci failed:\n{done.stderr[-1000:]}")
+        installed.write_text(lock, "utf-8")
+    return (node, str(folder / script))
+
+
+@cache
+def _compiled(name: str) -> Command:
+    """Build an example with its build.sh, once in each process: the compilers know what is fresh."""
+    folder = EXAMPLES / name
+    try:
+        variables = TOOLCHAINS[name]()
+    except PackageNotFoundError as error:
+        raise ToolMissingError(str(error)) from None
+    done = _run([str(folder / "build.sh")], folder, variables)
+    assert done.returncode == 0, f"examples/{name} does not build:\n{done.stderr[-4000:]}"
+    return (str(folder / ".build/users"),)
+
+
+def _run(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 PROGRAMS = (
     Program(
         "python",
@@ -102,4 +146,6 @@ PROGRAMS = (
         heavy=False,
         left_out={"large-batch": "`buf curl` takes messages of at most 4 MiB"},
     ),
+    Program("node-grpc-js", partial(_node, "node-grpc-js", "users.js")),
+    Program("go", partial(_compiled, "go")),
 )

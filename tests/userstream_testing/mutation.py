@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from userstream_testing.mutation_survivors import LIST, Survivor, explained
-from userstream_testing.mutation_tables import other_mutants
+from userstream_testing.mutation_tables import has_plain_functions, other_mutants
 from userstream_testing.mutation_targets import TARGETS, Target
 from userstream_testing.repository import ROOT
 
@@ -97,7 +97,8 @@ def _report(file: str, listed: set[Survivor]) -> int:
 def _try_mutants(file: str, target: Target, folder: Path) -> Result:
     _stage(file, target, folder)
     result = Result()
-    _inside_functions(file, folder, result)
+    if has_plain_functions((folder / _module(file)).read_text("utf-8")):
+        _functions(file, folder, result)
     _other(file, target, folder, result)
     return result
 
@@ -151,7 +152,7 @@ def _mutmut_section(module: str, target: Target) -> str:
     )
 
 
-def _inside_functions(file: str, folder: Path, result: Result) -> None:
+def _functions(file: str, folder: Path, result: Result) -> None:
     _mutmut(folder, "run", "--max-children", "1")
     for name, status in _STATUS_LINE.findall(_mutmut(folder, "results", "--all", "true")):
         if status in _KILLED:
@@ -207,6 +208,9 @@ def _other(file: str, target: Target, folder: Path, result: Result) -> None:
     path = folder / _module(file)
     source = path.read_text("utf-8")
     tests = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *target.tests]
+    code, output = _run(tests, folder, _TABLE_LIMIT_SECONDS, PYTHONPATH=str(folder))
+    if code:
+        raise SystemExit(f"the tests fail on unchanged code in {folder}:\n{output[-4000:]}")
     for name, lines, mutated in other_mutants(source, target.on_import):
         path.write_text(mutated, "utf-8")
         code, _ = _run(tests, folder, _TABLE_LIMIT_SECONDS, PYTHONPATH=str(folder))

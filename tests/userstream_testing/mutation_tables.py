@@ -7,13 +7,19 @@ import libcst as cst
 import libcst.matchers as m
 from mutmut.mutation.mutators import mutation_operators
 
-__all__ = ["other_mutants"]
+__all__ = ["has_plain_functions", "other_mutants"]
 
 _TYPE_VARIABLE = m.Assign(value=m.Call(func=m.Name("TypeVar")))
 _STATUS_CODE = m.Attribute(value=m.Name("code_pb2") | m.Attribute(attr=m.Name("StatusCode")))
 _NOT_FOR_US = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)
 """Types, imports and decorators are for mypy."""
 _FOR_MUTMUT = {"staticmethod", "classmethod"}
+
+
+def has_plain_functions(source: str) -> bool:
+    """Say whether a module has functions for mutmut to change."""
+    functions = m.findall(cst.parse_module(source), m.FunctionDef())
+    return any(not _is_decorated(cst.ensure_type(node, cst.FunctionDef)) for node in functions)
 
 
 def other_mutants(
@@ -56,12 +62,16 @@ class _Found(cst.CSTVisitor):
         return True
 
     def _is_ours(self, function: cst.FunctionDef) -> bool:
-        decorators = {cst.Module([]).code_for_node(d.decorator) for d in function.decorators}
-        return function.name.value in self._on_import or bool(decorators - _FOR_MUTMUT)
+        return function.name.value in self._on_import or _is_decorated(function)
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
         if original_node is self._function:
             self._function = None
+
+
+def _is_decorated(function: cst.FunctionDef) -> bool:
+    decorators = {cst.Module([]).code_for_node(d.decorator) for d in function.decorators}
+    return bool(decorators - _FOR_MUTMUT)
 
 
 def _name_of(node: cst.Assign | cst.AnnAssign) -> str:

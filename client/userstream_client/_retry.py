@@ -30,24 +30,17 @@ _TRANSIENT = {
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
 }
-_TRANSIENT_FROM_TRANSPORT = {
+_TRANSIENT_WITHOUT_REASON = {
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.INTERNAL,
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.CANCELLED,
 }
-# Not "stream removed": gRPC also says that when this side closed the channel.
-_TRANSPORT_TEXTS = (
-    "rst_stream",
-    "goaway",
-    "unexpected eos",
-    "connection reset",
-    "consumer_stalled",
-    # gRPC's whole text for a call that arrived just as its server stopped.
-    "(cancelled)",
-)
 _BROKEN_CONNECTION = "stream removed"
-"""gRPC's text for a connection that broke; for one that was never made it is "failed to connect"."""
+"""gRPC's text for a connection that broke; for one that was never made it is "failed to connect".
+
+It decides only how patient the client is (`ResumePolicy.first_attempts`), never whether it retries.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +78,18 @@ def attempt_timeout_error(limit_seconds: float) -> UserStreamError:
 def is_transient(error: UserStreamError) -> bool:
     """Say whether the same call may succeed when it is made again.
 
-    Every call only reads, so a retry is always safe; the question is whether it is of use. UNAVAILABLE,
-    ABORTED and DEADLINE_EXCEEDED are worth one, whoever says so. Any other code is final if the service
-    gave it a reason, unless it also says when to retry. Without a reason it comes from the transport, and
-    gRPC's text decides (tests/unit/test_client_transport.py): CANCELLED is RST_STREAM with CANCEL,
-    RESOURCE_EXHAUSTED is ENHANCE_YOUR_CALM, INTERNAL is most others. RESOURCE_EXHAUSTED with
-    CONSUMER_STALLED in its text means that this consumer paused for longer than the server waits.
+    Every call only reads, so a retry is always safe; the question is whether it is of use. docs/clients.md
+    has the rule. UNAVAILABLE, ABORTED and DEADLINE_EXCEEDED are worth a retry, whoever says so. Any other
+    status with a reason is the service's own and final, unless it also says when to retry. Without a reason
+    it comes from a library or a proxy. Their texts differ, so the status alone decides.
     """
     if error.code in _TRANSIENT:
         return True
-    if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after_seconds is not None:
-        return True
-    if error.code in _TRANSIENT_FROM_TRANSPORT and not error.reason:
-        return any(word in error.message.lower() for word in _TRANSPORT_TEXTS)
-    return False
+    if not error.reason:
+        return error.code in _TRANSIENT_WITHOUT_REASON
+    return (
+        error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after_seconds is not None
+    )
 
 
 class Attempts:

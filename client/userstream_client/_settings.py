@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -48,6 +48,8 @@ class ClientSettings(BaseSettings):
     """File that holds the bearer token as its first word; read whenever a client is created."""
     allow_plaintext: bool = False
     """Send the token without TLS, also to addresses that are not loopback."""
+    compression: Literal["none", "gzip"] = "none"
+    """How the server compresses what it sends; gzip pays on slow links only."""
     timeout_seconds: Seconds | None = None
     """The limit of a whole call, resumes included; unset for none."""
     attempt_timeout_seconds: Seconds = 60.0

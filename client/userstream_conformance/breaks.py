@@ -73,13 +73,28 @@ BREAKS = (
     ),
     _resumed(
         "rst-stream",
-        "INTERNAL without ErrorInfo that names RST_STREAM is the transport's: resume.",
+        "INTERNAL without ErrorInfo is the transport's: resume.",
         Fail(_CODE.INTERNAL, "Received RST_STREAM with error code 2"),
     ),
     _resumed(
+        "proxy-reset",
+        "The text of a failure decides nothing: INTERNAL without ErrorInfo is resumed in any words.",
+        Fail(_CODE.INTERNAL, "upstream request timeout"),
+    ),
+    _resumed(
+        "network-error",
+        "UNKNOWN without ErrorInfo is a broken connection in a browser: resume.",
+        Fail(_CODE.UNKNOWN, "network error"),
+    ),
+    _resumed(
         "cancelled-by-transport",
-        "CANCELLED that you did not ask for, without ErrorInfo, naming RST_STREAM: resume.",
+        "CANCELLED that you did not ask for, without ErrorInfo: resume.",
         Fail(_CODE.CANCELLED, "Received RST_STREAM with error code 8"),
+    ),
+    _resumed(
+        "consumer-stalled",
+        "RESOURCE_EXHAUSTED without ErrorInfo: you read too slowly, or the transport had enough. Resume.",
+        Fail(_CODE.RESOURCE_EXHAUSTED, "CONSUMER_STALLED: Nothing was taken for 60 seconds."),
     ),
     _resumed(
         "lock-wait",

@@ -5,11 +5,12 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_conformance.breaks import AWAY
 from userstream_conformance.scenario import IDS, Attempt, ClientSettings, Outcome, Scenario, sent
-from userstream_conformance.steps import Fail, Hang, messages_of
+from userstream_conformance.steps import Fail, Hang, in_collation_order, messages_of
 
 __all__ = ["ENDS"]
 
 _CODE = grpc.StatusCode
+_NO_GRPC = Fail(_CODE.UNKNOWN, "the answer is not gRPC")
 _LARGE = 6000
 _MIXED_CASE = [
     pb.User(user_id=key, name=name, email="user@example.com", age=age)
@@ -20,6 +21,7 @@ _MIXED_CASE = [
         ("a0000000-0000-4000-8000-000000000000", "", 9_999_999_999),
     )
 ]
+_ANY_CASE = sorted(_MIXED_CASE[1:], key=lambda user: user.user_id.lower())
 _GIANTS = [
     pb.User(
         user_id=f"00000000-0000-4000-8000-{n:012d}",
@@ -37,6 +39,15 @@ def _final(name: str, rule: str, failure: Fail) -> Scenario:
         "status", IDS[:2], failure.code.name, failure.reason, dict(failure.violations)
     )
     return Scenario(name, rule, [Attempt("", [*sent(1), failure])], outcome)
+
+
+def _collation_order() -> Scenario:
+    return Scenario(
+        "collation-order",
+        "KEY_ORDER_COLLATION: only the database knows the order, so user_ids need not ascend byte by byte.",
+        [Attempt("", in_collation_order(messages_of(_ANY_CASE)))],
+        Outcome("complete", [user.user_id for user in _ANY_CASE]),
+    )
 
 
 def _large_batch() -> Scenario:
@@ -64,6 +75,7 @@ ENDS = (
         [Attempt("", messages_of(_MIXED_CASE))],
         Outcome("complete", [user.user_id for user in _MIXED_CASE]),
     ),
+    _collation_order(),
     _large_batch(),
     _final(
         "invalid-argument",
@@ -110,6 +122,13 @@ ENDS = (
         "Stop after a bounded number of attempts in a row that bring no message.",
         [Attempt("", [AWAY]), Attempt("", [AWAY])],
         Outcome("status", (), "UNAVAILABLE", "DATABASE_AWAY"),
+        calls_most=100,
+    ),
+    Scenario(
+        "gives-up-on-the-transport",
+        "A failure without ErrorInfo that comes every time is reported after a bounded number of attempts.",
+        [Attempt("", [_NO_GRPC]), Attempt("", [_NO_GRPC])],
+        Outcome("status", (), "UNKNOWN"),
         calls_most=100,
     ),
     Scenario(

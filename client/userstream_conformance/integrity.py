@@ -7,7 +7,7 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_conformance.breaks import AWAY
 from userstream_conformance.scenario import IDS, USERS, Attempt, Outcome, Scenario, sent
-from userstream_conformance.steps import messages_of, receipt_of
+from userstream_conformance.steps import in_collation_order, messages_of, receipt_of
 
 __all__ = ["INTEGRITY"]
 
@@ -36,11 +36,21 @@ def _with_users(*numbers: int) -> list[Any]:
     return _under_the_receipt([USERS[n - 1] for n in numbers])
 
 
-def _under_the_receipt(users: list[pb.User]) -> list[Any]:
+def _under_the_receipt(users: list[pb.User], *, per_message: int = 2) -> list[Any]:
     """Return a stream of any users under the receipt of USERS."""
-    messages = messages_of(users)
+    messages = messages_of(users, per_message=per_message)
     messages[-1].receipt.CopyFrom(receipt_of(USERS))
     return messages
+
+
+def _doubled_in_collation_order() -> Scenario:
+    users = [USERS[n] for n in (0, 1, 0, 3, 4, 5, 6)]
+    return _wrong(
+        "collation-doubled-user",
+        "KEY_ORDER_COLLATION: no user comes twice in a message, nor is the one before it.",
+        list(in_collation_order(_under_the_receipt(users, per_message=4))),
+        IDS[:2],
+    )
 
 
 def _doubled_across_a_resume() -> Scenario:
@@ -109,6 +119,7 @@ INTEGRITY = (
         [*IDS[:2], IDS[3]],
     ),
     _wrong("doubled-user", "No user comes twice.", _with_users(1, 2, 2, 3, 4, 5, 6), IDS[:2]),
+    _doubled_in_collation_order(),
     _doubled_across_a_resume(),
     _resume_not_counted(),
     _wrong(

@@ -18,6 +18,7 @@ __all__ = [
     "Script",
     "Step",
     "begin_of",
+    "in_collation_order",
     "made_users",
     "messages_of",
     "receipt_of",
@@ -122,6 +123,14 @@ def messages_of(
     if receipt:
         messages[-1].receipt.CopyFrom(receipt_of(users, resumed, consistency))
         messages[-1].progress.fraction = 1
+    return messages
+
+
+def in_collation_order(messages: Sequence[Any]) -> Sequence[Any]:
+    """Mark messages of a scan, and its receipt, as ordered by a collation; return them."""
+    for message in messages:
+        message.key_order = pb.KEY_ORDER_COLLATION
+    messages[-1].receipt.key_order = pb.KEY_ORDER_COLLATION
     return messages
 
 

@@ -52,7 +52,7 @@ def test_check(reader_url: str, mysql_url: str, tmp_path: Path) -> None:
     good: dict[str, object] = {"DATABASE_URL": reader_url, "AUTH_TOKENS_FILE": tokens}
     good |= {"TLS_CERT": pair.cert, "TLS_KEY": pair.key}
     all_well = dict.fromkeys(
-        ("settings", "files", "tls", "tokens", "database", "table", "driver"), "ok"
+        ("settings", "files", "tls", "tokens", "fields", "database", "table", "driver"), "ok"
     )
     (tmp_path / "empty").touch()
     parsed = DatabaseUrl.parse(reader_url)

@@ -177,6 +177,25 @@ def test_before_the_first_query(url: str, old: str, new: str, native_rows: bool)
 
 
 @pytest.mark.parametrize(("old", "new"), [("BINARY(16)", TEXT), (TEXT, "BINARY(16)")])
+@pytest.mark.parametrize("native_rows", [True, False], ids=["c", "python"])
+def test_a_change_before_a_lookup(url: str, old: str, new: str, native_rows: bool) -> None:  # noqa: FBT001
+    """Ids that are not found in a key of another type are not said to be missing: the call fails, the next one fits."""
+    execute(url, *table("user_data", old))
+    request = pb.BatchGetUsersRequest(user_ids=IDS[:3])
+    with (
+        served(url, health_poll_seconds=600, native_rows=native_rows) as target,
+        stub_for(target) as stub,
+    ):
+        before = stub.BatchGetUsers(request)
+        execute(url, *swapped(new))
+        error = rich_error(lambda: [stub.BatchGetUsers(request)])
+        after = stub.BatchGetUsers(request)
+
+    assert "TABLE_CHANGED" == error.info.reason
+    assert IDS[:3] == ids([before]) == ids([after])
+
+
+@pytest.mark.parametrize(("old", "new"), [("BINARY(16)", TEXT), (TEXT, "BINARY(16)")])
 def test_tokens_of_another_type(url: str, old: str, new: str) -> None:
     """Upper and lower case are two orders of text, and one of UUIDs: tokens do not go from one to the other."""
     execute(url, *table("user_data", old))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.databases.database import Database
 from userstream_server.databases.url import DatabaseUrl
@@ -140,6 +141,52 @@ def uuids(url: str, request: pytest.FixtureRequest) -> tuple[str, list[str]]:
         return url, make_mariadbs_uuids(url)
     execute(url, *SERVED["BINARY(16)"])
     return url, IDS
+
+
+def check_by_id(url: str, found: list[str], **settings: object) -> None:
+    """Look users up in another order than the table's, and stream ids and ages alone."""
+    wanted = [found[7], "no UUID", found[3].upper() + "x", found[29], "f" * 36, found[7]]
+    mask = FieldMask(paths=["age"])
+    with served(url, **settings) as target, stub_for(target) as stub:
+        answer = stub.BatchGetUsers(pb.BatchGetUsersRequest(user_ids=wanted))
+        whole = list(stub.StreamUsers(pb.StreamUsersRequest()))
+        some = list(stub.StreamUsers(pb.StreamUsersRequest(read_mask=mask)))
+    by_id = {user.user_id: user for message in whole for user in message.users}
+
+    assert [by_id[found[7]], by_id[found[29]], by_id[found[7]]] == list(answer.users)
+    assert [wanted[1], wanted[2], wanted[4]] == list(answer.missing_user_ids)
+    assert [pb.User(user_id=u, age=by_id[u].age) for u in found] == [
+        user for message in some for user in message.users
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("native_rows", [True, False], ids=["c", "python"])
+@pytest.mark.parametrize("kind", SERVED)
+def test_by_id_and_by_field(url: str, kind: str, native_rows: bool) -> None:  # noqa: FBT001
+    """BatchGetUsers and read_mask mean the same in each."""
+    execute(url, *SERVED[kind])
+
+    check_by_id(url, IDS, native_rows=native_rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("native_rows", [True, False], ids=["c", "python"])
+def test_mariadbs_uuid_by_id_and_by_field(url: str, native_rows: bool) -> None:  # noqa: FBT001
+    """Ids that are no UUID are missing, and not an error of the database."""
+    check_by_id(url, make_mariadbs_uuids(url), native_rows=native_rows)
+
+
+def test_a_null_that_is_not_read(url: str) -> None:
+    """A row with NULL is sent where the column is not asked for."""
+    execute(url, *SERVED["nullable columns"], "UPDATE user_data SET email = NULL")
+    mask = FieldMask(paths=["name", "age"])
+    with served(url) as target, stub_for(target) as stub:
+        messages = list(stub.StreamUsers(pb.StreamUsersRequest(read_mask=mask)))
+        error = rich_error(stub.StreamUsers(pb.StreamUsersRequest()))
+
+    assert IDS == ids(messages)
+    assert error.info.reason == "TABLE_ROW"
 
 
 def test_forged_keys(uuids: tuple[str, list[str]]) -> None:

@@ -194,7 +194,7 @@ def test_retry_info_is_waited_for(kind: str) -> None:
         (Fail(grpc.StatusCode.INVALID_ARGUMENT, reason="INVALID_REQUEST"), InvalidRequestError),
         (Fail(grpc.StatusCode.INTERNAL, reason="INTERNAL"), InternalError),
         (Fail(grpc.StatusCode.RESOURCE_EXHAUSTED, reason="TOO_LARGE"), OverloadedError),
-        (Fail(grpc.StatusCode.UNKNOWN, "Exception iterating responses"), InternalError),
+        (Fail(grpc.StatusCode.UNKNOWN, reason="UNKNOWN"), InternalError),
     ],
     ids=lambda value: value.code.name if isinstance(value, Fail) else "",
 )

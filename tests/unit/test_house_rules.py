@@ -17,6 +17,7 @@ FOLDERS = (
     "docs",
     "deploy",
     "benchmarks",
+    "examples",
     ".ci",
     ".github",
 )
@@ -59,7 +60,9 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     assert [] == lines_with(MACHINE_PATH)
 
 
-@pytest.mark.parametrize("folder", ["server", "client", "tests", "scripts", "benchmarks"])
+@pytest.mark.parametrize(
+    "folder", ["server", "client", "tests", "scripts", "benchmarks", "examples"]
+)
 def test_files_are_short(folder: str) -> None:
     """A module of more than 300 lines holds more than one thing."""
     modules = (ROOT / folder).rglob("*.py")

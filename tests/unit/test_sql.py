@@ -12,6 +12,7 @@ from userstream_server.rows.sql import (
     Reach,
     ages_query,
     boundary_query,
+    by_id_query,
     count_query,
     last_key_query,
     users_query,
@@ -131,26 +132,40 @@ def test_names_from_the_database_are_plain(name: str) -> None:
             MYSQL.of(table)
 
 
+@given(ids=st.lists(TEXT, min_size=1, max_size=9))
+@pytest.mark.parametrize("dialect", [MYSQL, SQLITE])
+def test_ids_are_parameters(dialect: Dialect, ids: list[str]) -> None:
+    """A mark for each id, and nothing of it in the text."""
+    query = by_id_query(dialect, ids, ("user_id",))
+    same = by_id_query(dialect, ["a"] * len(ids), ("user_id",))
+
+    assert (tuple(ids), same.text) == (query.parameters, query.text)
+    assert len(ids) == query.text.count(dialect.mark)
+
+
 LIMITED, FILTERED = Scan(after="a", up_to="b"), Scan(UserFilter(age_over=1))
 
 
-@pytest.mark.parametrize(
-    ("query", "reach"),
-    [
-        (users_query(MYSQL, LIMITED, limit=9), Reach.ROWS),
-        (users_query(MYSQL, FILTERED, limit=9), Reach.UNKNOWN),
-        (users_query(MYSQL, LIMITED, limit=9, offset=1), Reach.RANGE),
-        (last_key_query(MYSQL, LIMITED), Reach.ROWS),
-        (last_key_query(MYSQL, FILTERED), Reach.UNKNOWN),
-        (ages_query(MYSQL, LIMITED), Reach.RANGE),
-        (boundary_query(MYSQL, LIMITED, users=5), Reach.RANGE),
-        (count_query(MYSQL, LIMITED), Reach.RANGE),
-        (Query("SELECT 1"), Reach.ROWS),
-    ],
-)
-def test_how_much_a_query_reads(query: Query, reach: Reach) -> None:
+def test_how_much_a_query_reads() -> None:
     """By the key only what it returns; with a filter nobody knows; with an offset or for figures the whole range."""
-    assert reach is query.reach
+    by_id = by_id_query(MYSQL, ["a", "b"], ("user_id", "age"))
+    rows = [users_query(MYSQL, LIMITED, limit=9), last_key_query(MYSQL, LIMITED), by_id]
+    unknown = [users_query(MYSQL, FILTERED, limit=9), last_key_query(MYSQL, FILTERED)]
+    whole = [
+        users_query(MYSQL, LIMITED, limit=9, offset=1),
+        ages_query(MYSQL, LIMITED),
+        boundary_query(MYSQL, LIMITED, users=5),
+        count_query(MYSQL, LIMITED),
+    ]
+
+    assert [Reach.ROWS] * 4 == [query.reach for query in (*rows, Query("SELECT 1"))]
+    assert [Reach.UNKNOWN] * 2 == [query.reach for query in unknown]
+    assert [Reach.RANGE] * 4 == [query.reach for query in whole]
+
+
+def test_how_many_columns_a_query_returns() -> None:
+    """A user has four; keys, ages and counts are one."""
+    assert [4, 1, 1, 1, 1] == [query.columns for query in queries(MYSQL, Scan())]
 
 
 @pytest.mark.parametrize(

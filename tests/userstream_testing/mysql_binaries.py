@@ -50,6 +50,12 @@ class ServerProgram:
     version: str
     share: Path | None = None
 
+    @property
+    def plugins(self) -> Path | None:
+        """Its folder of plugins; None when it finds that itself."""
+        folder = Path(self.command[-1]).parent.parent / "lib/mysql/plugin"
+        return folder if self.share is not None and folder.is_dir() else None
+
 
 def find_server(engine: Engine) -> ServerProgram:
     """Find a server program, unpacking one if need be (60 MB, some seconds, once).

@@ -17,6 +17,7 @@ __all__ = [
     "Columns",
     "ConsistencyOption",
     "EmailDomain",
+    "Fields",
     "FigureFormat",
     "Format",
     "FormatOption",
@@ -82,6 +83,14 @@ NamePrefix = Annotated[
 ]
 EmailDomain = Annotated[
     str, typer.Option(help="The e-mail address ends in @ and this.", rich_help_panel=_FILTER)
+]
+Fields = Annotated[
+    str,
+    typer.Option(
+        "--fields",
+        metavar="NAMES",
+        help="Read only these fields, with commas between, such as user_id,age; user_id always comes.",
+    ),
 ]
 Limit = Annotated[int, typer.Option(min=0, help="The most users; 0 for all.")]
 FormatOption = Annotated[

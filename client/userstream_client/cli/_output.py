@@ -13,9 +13,7 @@ from userstream_client.cli._formats import Row, encoder_for
 from userstream_client.cli._problems import UsageProblem
 from userstream_client.cli._table import TerminalTable
 
-__all__ = ["USER_COLUMNS", "Output", "give_up_stdout", "note", "say_verdict"]
-
-USER_COLUMNS = ("user_id", "name", "email", "age")
+__all__ = ["Output", "give_up_stdout", "note", "say_verdict"]
 
 
 class Output:

@@ -5,7 +5,7 @@ import shlex
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from userstream_client._streams import BatchStream
@@ -22,7 +22,7 @@ __all__ = ["print_stream", "resumable", "resume_command", "stdout_is_file", "sum
 
 
 def print_stream(
-    stream: BatchStream, output: Output, rows_of: Callable[[list[User]], list[Row]]
+    stream: BatchStream, output: Output, rows_of: Callable[[list[User]], Sequence[Row]]
 ) -> None:
     """Print a stream to its end, with a bar where it goes into a file.
 
@@ -105,7 +105,7 @@ class _Printed:
         self._output = output
         self._within = False
 
-    def write(self, rows: list[Row], *, whole: bool) -> None:
+    def write(self, rows: Sequence[Row], *, whole: bool) -> None:
         """Print rows.
 
         Args:

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from userstream_client.cli import _arguments as args
+from userstream_client.cli._columns import columns_from
 from userstream_client.cli._formats import Row
-from userstream_client.cli._output import USER_COLUMNS, Output
+from userstream_client.cli._output import Output
 from userstream_client.cli._printing import print_stream
 from userstream_client.models import Consistency, User
 
@@ -29,6 +30,7 @@ def batch(
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
+    fields: args.Fields = "",
     style: args.FormatOption = args.Format.TABLE,
     columns: args.Columns = "",
     wide: args.Wide = False,
@@ -43,12 +45,13 @@ def batch(
     """Print batches of users; without --age-over, of those over 25."""
     layout = args.Layout(columns, wide, not no_header)
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
-    output = Output(style, ("batch", *USER_COLUMNS), layout)
+    wanted = columns_from(fields)
+    output = Output(style, ("batch", *wanted.names), layout)
     numbers = count(1)
 
     def numbered(users: list[User]) -> list[Row]:
         number = next(numbers)
-        return [(number, *user) for user in users]
+        return [(number, *row) for row in wanted.rows(users)]
 
     with args.open_client(target, timeout, no_resume=no_resume) as client:
         batches = client.batch_users(
@@ -58,5 +61,6 @@ def batch(
             partition=partition,
             consistency=consistency,
             resume_token=resume_token,
+            fields=wanted.fields,
         )
         print_stream(batches, output, numbered)

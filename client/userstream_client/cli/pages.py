@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from userstream_client.cli import _arguments as args
-from userstream_client.cli._output import USER_COLUMNS, Output
+from userstream_client.cli._columns import Columns, columns_from
+from userstream_client.cli._output import Output
 from userstream_client.cli._printing import resumable, resume_command
 from userstream_client.models import Page
 
@@ -31,6 +32,7 @@ def pages(
     age_up_to: args.AgeUpTo = None,
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
+    fields: args.Fields = "",
     style: args.FormatOption = args.Format.TABLE,
     columns: args.Columns = "",
     wide: args.Wide = False,
@@ -41,12 +43,16 @@ def pages(
 ) -> None:
     """Print pages of users. If more follow, stderr has the token of the next one."""
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
-    printed = _Printed(
-        Output(style, ("page", *USER_COLUMNS), args.Layout(columns, wide, not no_header))
-    )
+    wanted, layout = columns_from(fields), args.Layout(columns, wide, not no_header)
+    printed = _Printed(Output(style, ("page", *wanted.names), layout), wanted)
     with args.open_client(target, timeout, no_resume=no_resume) as client:
         found = client.lazy_paginate(
-            page_size, where, page_token=page_token, offset=offset, page_limit=page_limit
+            page_size,
+            where,
+            page_token=page_token,
+            offset=offset,
+            page_limit=page_limit,
+            fields=wanted.fields,
         )
         with closing(found), resumable(lambda: printed.kept(page_limit)):
             for page in found:
@@ -59,13 +65,14 @@ def pages(
 class _Printed:
     """What was printed so far."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, columns: Columns) -> None:
         self.output = output
+        self._columns = columns
         self.pages = 0
         self.next_page_token = ""
 
     def write(self, page: Page) -> None:
-        self.output.write([(page.page_number, *user) for user in page.users])
+        self.output.write([(page.page_number, *row) for row in self._columns.rows(page.users)])
         self.pages += 1
         self.next_page_token = page.next_page_token
 

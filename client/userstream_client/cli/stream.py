@@ -1,7 +1,8 @@
 """`userstream stream`: users one after another."""
 
 from userstream_client.cli import _arguments as args
-from userstream_client.cli._output import USER_COLUMNS, Output
+from userstream_client.cli._columns import columns_from
+from userstream_client.cli._output import Output
 from userstream_client.cli._printing import print_stream
 from userstream_client.models import Consistency
 
@@ -21,6 +22,7 @@ def stream(
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
+    fields: args.Fields = "",
     style: args.FormatOption = args.Format.TABLE,
     columns: args.Columns = "",
     wide: args.Wide = False,
@@ -35,7 +37,8 @@ def stream(
     """Print users in order of user_id. Each is printed as soon as it comes."""
     layout = args.Layout(columns, wide, not no_header)
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
-    output = Output(style, USER_COLUMNS, layout)
+    wanted = columns_from(fields)
+    output = Output(style, wanted.names, layout)
     with args.open_client(target, timeout, no_resume=no_resume) as client:
         users = client.stream_users(
             where,
@@ -43,5 +46,6 @@ def stream(
             partition=partition,
             consistency=consistency,
             resume_token=resume_token,
+            fields=wanted.fields,
         )
-        print_stream(users.chunks(), output, list)
+        print_stream(users.chunks(), output, wanted.rows)

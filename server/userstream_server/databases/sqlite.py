@@ -11,6 +11,7 @@ from typing import Any
 
 from userstream_server.databases.call_connections import CallConnections
 from userstream_server.databases.database import DatabaseFound, Driver
+from userstream_server.databases.host_state import HostState
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
 from userstream_server.databases.table_check import SQLITE_TABLE, check_shape, columns_of
@@ -25,6 +26,7 @@ from userstream_server.errors import (
 from userstream_server.rows.ages import count_ages
 from userstream_server.rows.dialects import SQLITE, Dialect
 from userstream_server.rows.encoding import encode_blocks
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.session import BLOCK_ROWS
 from userstream_server.rows.sql import Query, Reach
@@ -109,7 +111,7 @@ class _Session:
         return self._blocks(query, rows, self._held)
 
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
-        return encode_blocks(self.blocks(query, rows))
+        return encode_blocks(self.blocks(query, rows), query.fields)
 
     def counted(self, query: Query) -> Generator[Counter[int]]:
         return count_ages(self.blocks(query))
@@ -137,6 +139,14 @@ class _Session:
         parameters = tuple(value for query in queries for value in query.parameters)
         counts = self.blocks(Query(" UNION ALL ".join(texts), parameters, reach=Reach.RANGE))
         return [float(row[0]) for block in counts for row in block]
+
+    @property
+    def freshness(self) -> None:
+        """None: only one host is read."""
+
+    def move_on(self, error: UnavailableError) -> None:
+        """Raise the error: there is no other host."""
+        raise error
 
     def interrupt(self) -> None:
         self._limits.cancel()
@@ -181,11 +191,20 @@ class SQLiteDatabase:
         self._views = SnapshotViews(options.snapshot_views)
 
     def session(
-        self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
+        self,
+        *,
+        deadline_seconds: float | None = None,
+        snapshot: bool = False,
+        caller: str = "",
+        after: Freshness | None = None,  # noqa: ARG002 - there is no other host to compare with
     ) -> AbstractContextManager[_Session]:
         """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self._query_timeout_seconds)
         return self._views.opened(_Session(self.pool, limits, caller), snapshot=snapshot)
+
+    def hosts(self) -> tuple[HostState, ...]:
+        """Return nothing: a file has no hosts."""
+        return ()
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""

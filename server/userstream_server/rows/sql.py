@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from userstream_server.rows.dialects import Dialect, escape_like
+from userstream_server.rows.fields import ALL_FIELDS
 from userstream_server.rows.scan import EVERYONE, Scan, UserFilter
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ages_query",
     "ascending_query",
     "boundary_query",
+    "by_id_query",
     "count_query",
     "ends_query",
     "last_key_query",
@@ -46,12 +48,14 @@ class Query:
         parameters: The values, in order.
         columns: How many columns a row has.
         reach: How much of the table it reads; decides which connections of the pool it may take.
+        fields: Which fields of a user the columns are, in order; of a query for users alone.
     """
 
     text: str
     parameters: tuple[object, ...] = ()
     columns: int = 1
     reach: Reach = Reach.ROWS
+    fields: tuple[str, ...] = ALL_FIELDS
 
 
 def users_query(dialect: Dialect, scan: Scan, *, limit: int, offset: int = 0) -> Query:
@@ -59,11 +63,32 @@ def users_query(dialect: Dialect, scan: Scan, *, limit: int, offset: int = 0) ->
     where, parameters = _where(dialect, scan, sends_key=True)
     skip = f" OFFSET {int(offset)}" if offset else ""
     return Query(
-        f"SELECT {_columns(dialect)} FROM {dialect.table}{where}"
+        f"SELECT {_columns(dialect, scan.fields)} FROM {dialect.table}{where}"
         f" ORDER BY {dialect.key} LIMIT {int(limit)}{skip}",
         parameters,
-        columns=4,
+        columns=len(scan.fields),
         reach=Reach.RANGE if offset else _reach(dialect, scan),
+        fields=scan.fields,
+    )
+
+
+def by_id_query(dialect: Dialect, user_ids: Sequence[str], fields: tuple[str, ...]) -> Query:
+    """Select the users with these ids, in no order.
+
+    The key's collation may take another id for the same, so the caller must compare what it gets.
+
+    Args:
+        dialect: The words, for the table.
+        user_ids: Ids that the table may hold.
+        fields: What to read of each user.
+    """
+    marks = ", ".join([dialect.key_mark] * len(user_ids))
+    return Query(
+        f"SELECT {_columns(dialect, fields)} FROM {dialect.table} WHERE {dialect.key} IN ({marks})",
+        tuple(user_ids),
+        columns=len(fields),
+        reach=_reach(dialect, Scan()),
+        fields=fields,
     )
 
 
@@ -158,9 +183,9 @@ def ends_query(dialect: Dialect, ranges: Sequence[tuple[int, tuple[str, str]]]) 
     return Query(" UNION ALL ".join(texts), tuple(parameters), columns=3)
 
 
-def _columns(dialect: Dialect) -> str:
-    texts = (dialect.text.format(name) for name in ("name", "email"))
-    return ", ".join([dialect.user_id, *texts, dialect.number.format("age")])
+def _columns(dialect: Dialect, fields: Sequence[str]) -> str:
+    special = {"user_id": dialect.user_id, "age": dialect.number.format("age")}
+    return ", ".join(special.get(name) or dialect.text.format(name) for name in fields)
 
 
 def _where(

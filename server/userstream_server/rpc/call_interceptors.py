@@ -8,6 +8,7 @@ from userstream_server.interceptors.authentication import AuthenticationIntercep
 from userstream_server.interceptors.base import CallInterceptor
 from userstream_server.interceptors.cancelled import CancelledInterceptor
 from userstream_server.interceptors.certificate_names import CertificateNameInterceptor
+from userstream_server.interceptors.compression import CompressionInterceptor
 from userstream_server.interceptors.concurrency import ConcurrencyInterceptor
 from userstream_server.interceptors.draining import DrainInterceptor
 from userstream_server.interceptors.logging import LoggingInterceptor
@@ -38,6 +39,7 @@ def call_interceptors(
         MetadataInterceptor(settings.metadata_bytes_max),  # before anything reads the metadata
         _certificate_names(access),  # a certificate says who calls, rather than a token
         _authentication(access),
+        CompressionInterceptor(allowed=settings.compression_allowed),
         _concurrency(settings),  # counts admitted callers only
         drain,  # inside the status, which it gives to calls that outlast the drain
         stalls,  # closest to the handler: it times each message

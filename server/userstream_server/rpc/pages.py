@@ -36,7 +36,9 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
         for page in pages:
             sent, number = sent + 1, number + 1
             stats.rows += page.user_count
-            position = replace(position, after=page.last_key, page_number=number)
+            position = replace(
+                position, after=page.last_key, page_number=number, freshness=users.freshness
+            )
             token = encode_token(plan.bound_to, position) if page.has_more else ""
             yield encoding.message(
                 page.users,

@@ -10,6 +10,7 @@ import grpc
 from userstream_server.auth.access import Access
 from userstream_server.databases.database import Database
 from userstream_server.grpc_internals import pass_on_hints
+from userstream_server.interceptors.caller import caller_names
 from userstream_server.interceptors.chain import InterceptorChain
 from userstream_server.interceptors.draining import DrainInterceptor
 from userstream_server.interceptors.stalls import StallInterceptor
@@ -84,8 +85,8 @@ class UserStreamServer:
         self.health_port = ports[1] if len(ports) > 1 else None
 
     def reload(self, settings: ServerSettings) -> None:
-        """Read tokens, certificates and the allow-list again; running calls continue."""
-        self._parts.access.reload(settings.tls_client_names)
+        """Read tokens, certificates and the allow-lists again; running calls continue."""
+        self._parts.access.reload(settings.tls_client_names, settings.fields_allowed)
 
     def start(self) -> None:
         """Check the database once, then serve."""
@@ -172,6 +173,7 @@ def _access(settings: ServerSettings) -> Access:
         tls_client_ca=settings.tls_client_ca,
         tls_client_names=settings.tls_client_names,
         tokens_file=settings.auth_tokens_file,
+        fields_allowed=settings.fields_allowed,
     )
 
 
@@ -210,6 +212,7 @@ def _service(
         message_bytes=settings.message_bytes,
         users_max=settings.batch_users_max,
         observe=telemetry.observe if telemetry else None,
+        fields_allowed=lambda: parts.access.fields.allowed(caller_names()),
     )
 
 

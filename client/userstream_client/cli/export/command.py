@@ -8,6 +8,7 @@ import typer
 
 from userstream_client._client import UserStreamClient
 from userstream_client.cli import _arguments as args
+from userstream_client.cli._columns import columns_from
 from userstream_client.cli._compression import Compression
 from userstream_client.cli._file_types import FileFormat, file_type_from
 from userstream_client.cli._output import note
@@ -73,6 +74,7 @@ def export(
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
+    fields: args.Fields = "",
     consistency: args.ConsistencyOption = Consistency.LIVE,
     target: args.Target = None,
     timeout: args.Timeout = None,
@@ -82,7 +84,7 @@ def export(
     plan = Plan(
         output,
         Path(output).resolve(),
-        file_type_from(output, style, compression),
+        file_type_from(output, style, compression, columns_from(fields)),
         args.filter_from(age_over, age_up_to, name_prefix, email_domain),
         limit,
         consistency,

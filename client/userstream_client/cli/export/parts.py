@@ -9,7 +9,6 @@ from userstream_client._interrupts import interrupt_behind
 from userstream_client._streams import BatchStream
 from userstream_client.cli._file_types import FileFormat
 from userstream_client.cli._formats import encoder_for
-from userstream_client.cli._output import USER_COLUMNS
 from userstream_client.cli._progress import Bar
 from userstream_client.cli.export.part_file import PartFile
 from userstream_client.cli.export.plan import Plan
@@ -36,6 +35,7 @@ class PartReader:
         self._state = state
         self._plan = plan
         self._encode = encoder_for(plan.part_type.format)
+        self._columns = plan.part_type.columns
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._estimates = {
@@ -109,8 +109,8 @@ class PartReader:
             self._save(part, chunks, file)
 
     def _heading(self) -> bytes:
-        csv = self._plan.part_type.format is FileFormat.CSV
-        return self._encode(USER_COLUMNS, [USER_COLUMNS]).encode() if csv else b""
+        csv, names = self._plan.part_type.format is FileFormat.CSV, self._columns.names
+        return self._encode(names, [names]).encode() if csv else b""
 
     def _stream(self, part: Part) -> BatchStream:
         return self._client.stream_users(
@@ -119,12 +119,14 @@ class PartReader:
             partition=part.partition,
             consistency=self._plan.consistency,
             resume_token=part.checkpoint,
+            fields=self._columns.fields,
         ).chunks()
 
     def _copy(self, part: Part, chunks: BatchStream, file: PartFile) -> None:
         due = time.monotonic() + _SAVE_SECONDS
         for users in chunks:
-            file.write(self._encode(USER_COLUMNS, users).encode())
+            rows = self._columns.rows(users)
+            file.write(self._encode(self._columns.names, rows).encode())
             self._users[part.name] += len(users)
             self._resumed[part.name] = chunks.resumed_count
             if chunks.progress and chunks.progress.fraction:

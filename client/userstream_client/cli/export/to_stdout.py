@@ -11,7 +11,7 @@ from userstream_client.cli._advice import said
 from userstream_client.cli._compression import compressor_for
 from userstream_client.cli._file_types import COLUMNAR, FileFormat
 from userstream_client.cli._formats import encoder_for
-from userstream_client.cli._output import USER_COLUMNS, give_up_stdout
+from userstream_client.cli._output import give_up_stdout
 from userstream_client.cli._printing import stdout_is_file, summed_up
 from userstream_client.cli._problems import ExportProblem, UsageProblem
 from userstream_client.cli._progress import Bar, shown_progress
@@ -48,7 +48,12 @@ def write_to_stdout(client: UserStreamClient, plan: Plan) -> str:
         ExportProblem: What was written is not the whole.
         typer.Exit: A signal ended it; the line is printed.
     """
-    stream = client.stream_users(plan.where, limit=plan.limit, consistency=plan.consistency)
+    stream = client.stream_users(
+        plan.where,
+        limit=plan.limit,
+        consistency=plan.consistency,
+        fields=plan.file_type.columns.fields,
+    )
     began = time.monotonic()
     with closing(stream.chunks()) as chunks:
         try:
@@ -74,10 +79,11 @@ def write_to_stdout(client: UserStreamClient, plan: Plan) -> str:
 def _copy(plan: Plan, chunks: BatchStream, output: BinaryIO, bar: Bar) -> None:
     encode = encoder_for(plan.file_type.format)
     member = compressor_for(plan.file_type.compression)
+    columns = plan.file_type.columns
     if plan.file_type.format is FileFormat.CSV:
-        output.write(member.compress(encode(USER_COLUMNS, [USER_COLUMNS]).encode()))
+        output.write(member.compress(encode(columns.names, [columns.names]).encode()))
     for users in chunks:
-        output.write(member.compress(encode(USER_COLUMNS, users).encode()))
+        output.write(member.compress(encode(columns.names, columns.rows(users)).encode()))
         output.flush()
         if progress := chunks.progress:
             bar.update(progress.users_sent, progress.estimated_users, chunks.resumed_count)

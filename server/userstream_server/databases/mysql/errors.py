@@ -85,6 +85,12 @@ def _table_changed() -> UserStreamError:
     )
 
 
+def _key_changed() -> UserStreamError:
+    return ConflictError(
+        "TABLE_CHANGED", "The key of user_data is of another type than it was. Retry."
+    )
+
+
 def _table_shape() -> UserStreamError:
     return PreconditionError(
         "TABLE_SHAPE", "The table user_data lacks a column. `userstream-server --check` says more."
@@ -137,6 +143,8 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
     _table_missing: (1046, 1049, 1146),
     # The definition has changed since the read view was taken.
     _table_changed: (1412,),
+    # An id in bytes, compared with a key that was of that type when the table was last looked at.
+    _key_changed: (3854,),
     _table_shape: (1054,),
     # Its table, its column or its definer is gone.
     _view_unreadable: (1356, 1449),

@@ -128,7 +128,7 @@ def _versions(arena: Arena, options: _Options) -> str:
         f"Python {platform.python_version()}",
         f"grpcio {version('grpcio')}",
         f"mysql-connector-python {version('mysql-connector-python')}",
-        *([arena.programs.versions] if arena.programs else []),
+        *(built.versions for built in (arena.programs, arena.cpp) if built),
         f"consumed by {arena.client.name}",
     ]
     return f"{', '.join(parts)}; everything on one machine"

@@ -2,23 +2,27 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from userstream_testing.debian_packages import PackageNotFoundError
 from userstream_testing.server_process import ServerProcess
 
 from benchmarks.consumer import Client, python_environment
+from benchmarks.cpp_programs import CppPrograms, build_cpp_programs
 from benchmarks.databases import MySQL, Table, open_mysql
 from benchmarks.go_programs import GoPrograms, build_go_programs
 from benchmarks.processes import Measured, start_announcing_port
 
 __all__ = ["Arena", "Server", "ServerKind", "open_arena"]
 
-ServerKind = Literal["userstream", "userstream-python", "go", "plain", "quickest"]
+ServerKind = Literal[
+    "userstream", "userstream-python", "go", "cpp", "cpp-tuned", "plain", "quickest"
+]
+_Programs = TypeVar("_Programs")
 _PLAIN = "benchmarks.contestants.plain_grpcio"
 
 
@@ -55,14 +59,22 @@ class Arena:
     Attributes:
         mysql: The database server.
         programs: The Go programs; None where they cannot be built.
+        cpp: The programs in C++ and C; None where they cannot be built.
         client: The consumer.
     """
 
     mysql: MySQL
     programs: GoPrograms | None
+    cpp: CppPrograms | None
     client: Client
     stack: ExitStack
     _running: dict[tuple[ServerKind, str], Server] = field(default_factory=dict)
+
+    def offers(self, kind: ServerKind) -> bool:
+        """Say whether a contestant can be had here."""
+        if kind in {"cpp", "cpp-tuned"}:
+            return self.cpp is not None
+        return kind != "go" or self.programs is not None
 
     def server(self, kind: ServerKind, table: Table) -> Server:
         """Return a contestant over a table, starting it when it does not run yet."""
@@ -113,6 +125,10 @@ class Arena:
         if kind == "go":
             assert self.programs is not None  # noqa: S101 - callers leave Go out without it
             return [str(self.programs.server)], {"BENCH_GO_DSN": table.go_dsn}
+        if kind in {"cpp", "cpp-tuned"}:
+            assert self.cpp is not None  # noqa: S101 - the same
+            program = self.cpp.server if kind == "cpp" else self.cpp.tuned_server
+            return list(program), {**table.variables, **self.cpp.environment}
         quickest = ["--quickest"] if kind == "quickest" else []
         environment = python_environment(USERSTREAM_DATABASE_URL=table.url_text)
         return [sys.executable, "-m", _PLAIN, *quickest], environment
@@ -125,10 +141,15 @@ def open_arena(mysql_url: str | None) -> Iterator[Arena]:
     Args:
         mysql_url: A MySQL to use; None for a private one.
     """
-    try:
-        programs = build_go_programs()
-    except PackageNotFoundError as error:
-        sys.stderr.write(f"No Go contestant: {error}\n")
-        programs = None
+    programs = _built("Go", build_go_programs)
+    cpp = _built("C++", build_cpp_programs)
     with open_mysql(mysql_url) as mysql, ExitStack() as stack:
-        yield Arena(mysql, programs, Client(programs), stack)
+        yield Arena(mysql, programs, cpp, Client(programs), stack)
+
+
+def _built(language: str, build: Callable[[], _Programs]) -> _Programs | None:
+    try:
+        return build()
+    except PackageNotFoundError as error:
+        sys.stderr.write(f"No contestant in {language}: {error}\n")
+        return None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
+from zlib import crc32
 
 import mysql.connector
 from userstream_server.databases.url import DatabaseUrl
@@ -21,6 +22,7 @@ __all__ = ["MySQL", "Table", "open_mysql"]
 # Ten million rows take 1.5 GB; what is measured is the way from memory to the consumer, not the disk.
 _OPTIONS = ("--innodb-buffer-pool-size=3G",)
 _SAY_EVERY_ROWS = 1_000_000
+_FETCH_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,31 @@ class Table:
         """The database as go-sql-driver/mysql takes it."""
         host, port = self.url.hosts[0]
         return f"{self.url.user}:{self.url.password}@tcp({host}:{port})/{self.url.database}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The database as the programs in C and C++ take it."""
+        host, port = self.url.hosts[0]
+        return {
+            "BENCH_HOST": host,
+            "BENCH_PORT": str(port),
+            "BENCH_USER": self.url.user,
+            "BENCH_PASSWORD": self.url.password,
+            "BENCH_DATABASE": str(self.url.database),
+        }
+
+    def id_crc32(self, limit: int = 0) -> int:
+        """Return the CRC-32 of the first `limit` ids, or of all, one after the other in key order."""
+        query = "SELECT user_id FROM user_data ORDER BY user_id"
+        crc, connection = 0, self.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"{query} LIMIT {limit}" if limit else query)
+                while rows := cursor.fetchmany(_FETCH_ROWS):
+                    crc = crc32("".join(row[0] for row in rows).encode("ascii"), crc)
+        finally:
+            connection.close()
+        return crc
 
     def connect(self) -> Any:
         """Open a plain connection of the driver's."""

@@ -10,7 +10,15 @@ from benchmarks.arena import Arena, Server
 from benchmarks.consumer import Request
 from benchmarks.databases import Table
 
-__all__ = ["Sample", "Spread", "alternate", "consumers_cpu_seconds", "measure_call", "ratios"]
+__all__ = [
+    "Sample",
+    "Spread",
+    "alternate",
+    "check_call",
+    "consumers_cpu_seconds",
+    "measure_call",
+    "ratios",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,18 @@ def measure_call(
     database = None if before[1] is None or after[1] is None else after[1] - before[1]
     seconds = max(call.seconds for call in calls)
     return Sample(users, seconds, after[0] - before[0], database, after[2] - before[2])
+
+
+def check_call(arena: Arena, server: Server, table: Table, request: Request) -> None:
+    """Make one call and compare count and CRC-32 of its ids with the table's.
+
+    Raises:
+        RuntimeError: The call failed, or it did not bring the table's ids, each once and in order.
+    """
+    (call,) = arena.client.calls(server.target, request, check=True)
+    expected = (request.limit or table.rows, table.id_crc32(request.limit))
+    if (call.users, call.crc32) != expected or call.receipt == "wrong":
+        raise RuntimeError(f"{server.target} sent other users than the table has.")
 
 
 def _cpu(arena: Arena, server: Server) -> tuple[float, float | None, float]:

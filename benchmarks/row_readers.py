@@ -1,4 +1,4 @@
-"""Contestants that merely read the rows: a C client, and the driver that userstream uses."""
+"""Contestants that only read the rows: two C programs, and the driver that userstream uses."""
 
 import os
 import shutil
@@ -11,10 +11,11 @@ from userstream_testing.debian_packages import PackageNotFoundError, dynamic_com
 
 from benchmarks.arena import Arena
 from benchmarks.consumer import python_environment
+from benchmarks.cpp_programs import CppPrograms
 from benchmarks.databases import Table
 from benchmarks.rounds import Sample, consumers_cpu_seconds
 
-__all__ = ["c_reader", "driver_reader"]
+__all__ = ["c_reader", "check_libmariadb_reader", "driver_reader", "libmariadb_reader"]
 
 _SELECT = "SELECT user_id, name, email, age FROM user_data ORDER BY user_id"
 # Over TCP without encryption, as all the others connect.
@@ -34,6 +35,25 @@ def c_reader(arena: Arena, table: Table) -> Callable[[], Sample]:
     command = (*_mysql(), "--no-defaults", *_OPTIONS, *where, *_LEAST_WORK, f"--execute={_SELECT}")
     environment = {**os.environ, "MYSQL_PWD": url.password}
     return lambda: _timed(arena, table, command, environment)
+
+
+def libmariadb_reader(
+    arena: Arena, table: Table, programs: CppPrograms, *, chunk_rows: int = 0
+) -> Callable[[], Sample]:
+    """Return how to read a table in C with libmariadb: in one scan, or in chunks by keyset."""
+    return lambda: _libmariadb(arena, table, programs, [str(chunk_rows)])[0]
+
+
+def check_libmariadb_reader(
+    arena: Arena, table: Table, programs: CppPrograms, *, chunk_rows: int = 0
+) -> None:
+    """Read a table once and compare the ids.
+
+    Raises:
+        RuntimeError: They are not those of the table, each once and in order.
+    """
+    if _libmariadb(arena, table, programs, [str(chunk_rows), "check"])[1] != table.id_crc32():
+        raise RuntimeError("The reader in C read other ids than the table has.")
 
 
 def driver_reader(arena: Arena, table: Table) -> Callable[[], Sample]:
@@ -59,6 +79,22 @@ def _mysql() -> tuple[str, ...]:
     if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode:
         raise PackageNotFoundError(f"The client in {fetched} does not run; delete it.")
     return command
+
+
+def _libmariadb(
+    arena: Arena, table: Table, programs: CppPrograms, options: Sequence[str]
+) -> tuple[Sample, int]:
+    """Run the program; return its sample, with its own seconds, and the CRC-32 that it printed."""
+    environment = {**table.variables, **programs.environment}
+    database = arena.mysql.process
+    before = database.cpu_seconds() if database else 0.0
+    own, command = consumers_cpu_seconds(), [*programs.reader, *options]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    used = database.cpu_seconds() - before if database else None
+    rows, crc, seconds = done.stdout.split()
+    if int(rows) != table.rows:
+        raise RuntimeError(f"The reader in C read {int(rows):,} rows of {table.rows:,}.")
+    return Sample(table.rows, float(seconds), consumers_cpu_seconds() - own, used), int(crc)
 
 
 def _timed(

@@ -24,6 +24,7 @@ __all__ = ["run"]
 _SLOW_ROWS = 100_000
 _CHECKED_ROWS = 10_000
 _CHUNK_ROWS = 32_000
+# docs/performance.md opens with it.
 _CHART = "throughput.svg"
 _EVERYONE_BATCHES = Request("batch", 1000)
 _BY_ONE = Request("stream", 1, limit=_SLOW_ROWS)
@@ -120,7 +121,6 @@ def run(arena: Arena, *, rows: int, rounds: int) -> report.Section:
         " **median** and maximum. CPU seconds are for a million rows. Before the rounds, count and CRC-32 of the ids"
         " that each server sends and each C program reads were compared with the table's.",
         report.table(_SPEED_HEAD, [_speed_row(name, runs) for name, runs in samples.items()]),
-        f"![Users a second]({_CHART})",
         "Ratios, round by round:",
         report.table(_GOAL_HEAD, [*_goal_rows(samples), *_cpu_goal_rows(samples)]),
     ]

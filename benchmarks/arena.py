@@ -1,5 +1,6 @@
 """Starting the servers that compete, each once a table, all ended together."""
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -14,16 +15,30 @@ from userstream_testing.server_process import ServerProcess
 from benchmarks.consumer import Client, python_environment
 from benchmarks.cpp_programs import CppPrograms, build_cpp_programs
 from benchmarks.databases import MySQL, Table, open_mysql
+from benchmarks.fastapi_packages import fastapi_folder
 from benchmarks.go_programs import GoPrograms, build_go_programs
 from benchmarks.processes import Measured, start_announcing_port
 
 __all__ = ["Arena", "Server", "ServerKind", "open_arena"]
 
 ServerKind = Literal[
-    "userstream", "userstream-python", "go", "cpp", "cpp-tuned", "plain", "quickest"
+    "userstream",
+    "userstream-python",
+    "go",
+    "cpp",
+    "cpp-tuned",
+    "plain",
+    "quickest",
+    "flight",
+    "ndjson",
 ]
 _Programs = TypeVar("_Programs")
-_PLAIN = "benchmarks.contestants.plain_grpcio"
+_PYTHON_SERVERS = {
+    "plain": ("plain_grpcio",),
+    "quickest": ("plain_grpcio", "--quickest"),
+    "flight": ("flight_server",),
+    "ndjson": ("ndjson_server",),
+}
 
 
 class Server(Protocol):
@@ -129,9 +144,11 @@ class Arena:
             assert self.cpp is not None  # noqa: S101 - the same
             program = self.cpp.server if kind == "cpp" else self.cpp.tuned_server
             return list(program), {**table.variables, **self.cpp.environment}
-        quickest = ["--quickest"] if kind == "quickest" else []
+        module, *options = _PYTHON_SERVERS[kind]
         environment = python_environment(USERSTREAM_DATABASE_URL=table.url_text)
-        return [sys.executable, "-m", _PLAIN, *quickest], environment
+        if kind == "ndjson":
+            environment["PYTHONPATH"] = f"{fastapi_folder()}{os.pathsep}{environment['PYTHONPATH']}"
+        return [sys.executable, "-m", f"benchmarks.contestants.{module}", *options], environment
 
 
 @contextmanager

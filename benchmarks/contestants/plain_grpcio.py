@@ -8,18 +8,16 @@ import argparse
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
 
 import grpc
-import mysql.connector
 from userstream.v1 import user_service_pb2 as pb
 from userstream.v1 import user_service_pb2_grpc
 from userstream_server.databases.url import DatabaseUrl
 
+from benchmarks.contestants.plain_cursor import users_cursor
+
 __all__ = ["main"]
 
-_SELECT = "SELECT user_id, name, email, age FROM user_data ORDER BY user_id"
 _FETCH_ROWS = 1000
 
 
@@ -39,7 +37,7 @@ class PlainService(user_service_pb2_grpc.UserServiceServicer):
         context: grpc.ServicerContext,  # noqa: ARG002
     ) -> Iterator[pb.StreamUsersResponse]:
         """Send each user as it comes."""
-        with self._cursor(request.limit) as cursor:
+        with users_cursor(self._url, request.limit) as cursor:
             for user_id, name, email, age in cursor:
                 user = pb.User(user_id=user_id, name=name, email=email, age=int(age))
                 yield pb.StreamUsersResponse(users=[user])
@@ -50,30 +48,12 @@ class PlainService(user_service_pb2_grpc.UserServiceServicer):
         context: grpc.ServicerContext,  # noqa: ARG002
     ) -> Iterator[pb.BatchUsersResponse]:
         """Send users batch by batch."""
-        with self._cursor(request.limit) as cursor:
+        with users_cursor(self._url, request.limit) as cursor:
             while rows := cursor.fetchmany(request.batch_size or 1000):
                 response = pb.BatchUsersResponse()
                 for user_id, name, email, age in rows:
                     response.users.add(user_id=user_id, name=name, email=email, age=int(age))
                 yield response
-
-    @contextmanager
-    def _cursor(self, limit: int, *, raw: bool = False) -> Iterator[Any]:
-        host, port = self._url.hosts[0]
-        connection = mysql.connector.connect(
-            host=host,
-            port=port,
-            user=self._url.user,
-            password=self._url.password,
-            database=self._url.database,
-            ssl_disabled=True,
-        )
-        try:
-            with connection.cursor(raw=raw) as cursor:
-                cursor.execute(f"{_SELECT} LIMIT {limit}" if limit else _SELECT)
-                yield cursor
-        finally:
-            connection.close()
 
 
 class QuickestService(PlainService):
@@ -86,7 +66,7 @@ class QuickestService(PlainService):
     ) -> Iterator[pb.StreamUsersResponse]:
         """Send each user as it comes."""
         make_user, make_response = pb.User, pb.StreamUsersResponse
-        with self._cursor(request.limit, raw=True) as cursor:
+        with users_cursor(self._url, request.limit, raw=True) as cursor:
             while rows := cursor.fetchmany(_FETCH_ROWS):
                 for user_id, name, email, age in rows:
                     # raw values are bytearrays, and protobuf takes text

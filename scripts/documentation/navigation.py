@@ -35,6 +35,8 @@ site_dir = "site"
 nav = {navigation}
 
 [project.theme]
+# No fonts from elsewhere: the site works offline.
+font = false
 features = [
     "content.code.copy", "navigation.footer", "navigation.indexes",
     "navigation.sections", "navigation.tabs", "search.highlight",

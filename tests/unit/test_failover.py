@@ -113,6 +113,16 @@ def test_batches_and_pages(frail: Callable[[int], Frail], users: list[UserRow]) 
     assert users == [user for page in pages for user in page.users]
 
 
+def test_lookups(frail: Callable[[int], Frail], users: list[UserRow]) -> None:
+    """Users that were read twice are found once, and the ids that nobody has are still missing."""
+    session: Any = frail(5)
+    ids = [users[n].user_id for n in (3, 1, 700)]
+    found = Users(session).encoded_by_id([*ids, "nobody"], ("user_id", "age"))
+
+    assert session.moves == 5
+    assert set(ids) == found.keys()
+
+
 def test_averages(frail: Callable[[int], Frail], users: list[UserRow]) -> None:
     """Ages that were counted twice count once, in the answer and in the call's stats."""
     session: Any = frail(3)

@@ -184,6 +184,7 @@ class RowFetcher:
             self._library.userstream_free(ctypes.byref(self._out))
 
 
+@cache
 def _bits_of(fields: tuple[str, ...]) -> int:
     """Return fields as native_rows.c takes them: a bit for each."""
     return sum(1 << ALL_FIELDS.index(name) for name in fields)

@@ -73,7 +73,7 @@ class Metrics:
             ("rows", "{row}", "Users sent, or counted for an average.", "rows"),
             ("messages", "{message}", "Messages sent.", "messages"),
             ("payload", "By", "Bytes of messages sent, before HTTP/2.", "payload_bytes"),
-            ("streams.resumed", "{stream}", "Streams that went on from a token.", "resumed"),
+            ("streams.resumed", "{stream}", "Streams that resumed from a token.", "resumed"),
         ):
             read = _by("method", lambda counted=counted: calls.total(counted))  # type: ignore[misc]
             counter(f"userstream.{name}", [read], unit, description)

@@ -1,4 +1,4 @@
-"""What an export has safely on disk, so that a broken one can go on: a small JSON file beside its output."""
+"""What an export has safely on disk, so that it can resume: a small JSON file beside its output."""
 
 import json
 import os

@@ -2,6 +2,7 @@
 
 import random
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,9 +69,15 @@ def _take(failure: CallError, detail: Any) -> None:
 class Attempts:
     """The attempts of one call, and what is left of the caller's own limit."""
 
-    def __init__(self, timeout_seconds: float | None, backoff_seconds_max: float) -> None:
+    def __init__(
+        self,
+        timeout_seconds: float | None,
+        backoff_seconds_max: float,
+        cancelled: threading.Event,
+    ) -> None:
         self._deadline = timeout_seconds and time.monotonic() + timeout_seconds
         self._backoff_seconds_max = backoff_seconds_max
+        self._cancelled = cancelled
         self._failed = 0
 
     def remaining_seconds(self) -> float | None:
@@ -84,7 +91,9 @@ class Attempts:
     def wait_after(self, failure: CallError) -> None:
         """Wait before the next attempt, or raise the failure if there must be none."""
         self._failed += 1
-        if not failure.calls_again or self._failed >= ATTEMPTS_MAX:
+        # A call that was cancelled here has the status CANCELLED, as some faults of the transport have.
+        final = self._cancelled.is_set() or not failure.calls_again
+        if final or self._failed >= ATTEMPTS_MAX:
             raise failure
         longest = min(self._backoff_seconds_max, FIRST_BACKOFF_SECONDS * 2 ** (self._failed - 1))
         wait = random.uniform(0, longest) + (failure.retry_delay_seconds or 0)
@@ -97,4 +106,5 @@ class Attempts:
             f"calling again in {wait:.3f} s after {failure.code}: {failure.message}",
             file=sys.stderr,
         )
-        time.sleep(wait)
+        if self._cancelled.wait(wait):
+            raise failure

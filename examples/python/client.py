@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,24 +22,43 @@ OPTIONS = [
 
 
 class Client:
-    """Reads users from USERSTREAM_TARGET, with USERSTREAM_TOKEN and USERSTREAM_TLS_CA where they are set."""
+    """Reads users from USERSTREAM_TARGET, with USERSTREAM_TLS_CA where it is set.
+
+    Args:
+        metadata: Sent with every call.
+        timeout_seconds: The limit of each whole call; None for none.
+        message_timeout_seconds: The longest wait for a message.
+        backoff_seconds_max: The longest wait between attempts.
+        channel: One that others use, too, which `close` leaves open; None for one of its own.
+    """
 
     def __init__(
         self,
+        metadata: Sequence[tuple[str, str]] = (),
         *,
         timeout_seconds: float | None = None,
         message_timeout_seconds: float = 60.0,
         backoff_seconds_max: float = 5.0,
+        channel: grpc.Channel | None = None,
     ) -> None:
-        self._limits = (timeout_seconds, backoff_seconds_max)
+        self._cancelled = threading.Event()
+        self._limits = (timeout_seconds, backoff_seconds_max, self._cancelled)
         self._message_timeout_seconds = message_timeout_seconds
-        token = os.environ.get("USERSTREAM_TOKEN")
-        self._metadata = [("authorization", f"Bearer {token}")] if token else []
-        self._channel = _connect()
+        self._metadata = metadata
+        self._channel = channel or connect()
+        self._owned = [] if channel else [self._channel]
+        self._call: Any = None
+
+    def cancel(self) -> None:
+        """End the running call from another thread; no further one begins."""
+        self._cancelled.set()
+        if self._call:
+            self._call.cancel()
 
     def close(self) -> None:
         """End all calls and the connection."""
-        self._channel.close()
+        for channel in self._owned:
+            channel.close()
 
     def users(self, method: str, request: Any, verifier: Verifier) -> Generator[Any]:
         """Yield the users of each message of StreamUsers or BatchUsers, resumed until all have come."""
@@ -85,8 +104,10 @@ class Client:
         attempts = Attempts(*self._limits)
         while True:
             timeout = attempts.remaining_seconds()
+            call = self._stub().AverageAge.future(request, timeout=timeout, metadata=self._metadata)
+            self._call = call
             try:
-                return self._stub().AverageAge(request, timeout=timeout, metadata=self._metadata)
+                return call.result()
             except grpc.RpcError as error:
                 failure = error_of(error)
             attempts.wait_after(failure)
@@ -102,9 +123,11 @@ class Client:
         attempts = Attempts(*self._limits)
         while not done():
             begin()
-            call = getattr(self._stub(), method)(
+            call = self._call = getattr(self._stub(), method)(
                 request, timeout=attempts.remaining_seconds(), metadata=self._metadata
             )
+            if self._cancelled.is_set():  # It may have come while the call began.
+                call.cancel()
             try:
                 for message in self._received(call):
                     attempts.progressed()
@@ -130,7 +153,8 @@ class Client:
             failure = error_of(error)
         if silent.is_set():
             failure = CallError("DEADLINE_EXCEEDED", "no message came for too long")
-            self._channel = _connect()  # gRPC may take the silent connection for a live one.
+            self._channel = connect()  # gRPC may take the silent connection for a live one.
+            self._owned.append(self._channel)
         raise failure
 
     @contextmanager
@@ -153,7 +177,8 @@ class Client:
         return UserServiceStub(self._channel)
 
 
-def _connect() -> grpc.Channel:
+def connect() -> grpc.Channel:
+    """Open a channel; it connects at the first call."""
     target = os.environ.get("USERSTREAM_TARGET", "127.0.0.1:50051")
     authority = os.environ.get("USERSTREAM_TLS_CA")
     if not authority:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
@@ -17,7 +18,9 @@ from client import Client
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one call; print users on stdout, and a report as one line of JSON on stderr."""
     options = _options(arguments)
+    token = os.environ.get("USERSTREAM_TOKEN")
     client = Client(
+        [("authorization", f"Bearer {token}")] if token else [],
         timeout_seconds=options.timeout,
         message_timeout_seconds=options.message_timeout,
         backoff_seconds_max=options.backoff_max,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from userstream_testing.debian_packages import PackagesNotFoundError
+from userstream_testing.debian_packages import PackageNotFoundError
 from userstream_testing.server_process import ServerProcess
 
 from benchmarks.consumer import Client, python_environment
@@ -127,7 +127,7 @@ def open_arena(mysql_url: str | None) -> Iterator[Arena]:
     """
     try:
         programs = build_go_programs()
-    except PackagesNotFoundError as error:
+    except PackageNotFoundError as error:
         sys.stderr.write(f"No Go contestant: {error}\n")
         programs = None
     with open_mysql(mysql_url) as mysql, ExitStack() as stack:

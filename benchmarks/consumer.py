@@ -24,11 +24,15 @@ class Request:
         method: `stream` (StreamUsers) or `batch` (BatchUsers, users of every age).
         users_per_message: max_users_per_message or batch_size; 0 leaves it to the server.
         limit: The most users; 0 for all.
+        fields: Paths of the read_mask, with commas between; empty for all fields.
+        compression: `gzip`, or empty for none.
     """
 
     method: str = "stream"
     users_per_message: int = 0
     limit: int = 0
+    fields: str = ""
+    compression: str = ""
 
     def arguments(self) -> list[str]:
         """Say it as command-line options."""
@@ -36,6 +40,8 @@ class Request:
             f"-method={self.method}",
             f"-users-per-message={self.users_per_message}",
             f"-limit={self.limit}",
+            f"-fields={self.fields}",
+            f"-compression={self.compression}",
         ]
 
 

@@ -21,9 +21,9 @@ from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.admin import execute
 from userstream_testing.calls import stub_for
 from userstream_testing.dashboard_calls import CALLS
+from userstream_testing.debian_packages import PackageNotFoundError
 from userstream_testing.prometheus import (
     Prometheus,
-    PrometheusNotFoundError,
     find_prometheus_with_pages,
 )
 from userstream_testing.server_process import ServerProcess
@@ -67,7 +67,7 @@ def main() -> int:
     try:
         programs = find_prometheus_with_pages()
         browser = find_browser()
-    except (PrometheusNotFoundError, BrowserNotFoundError) as error:
+    except (PackageNotFoundError, BrowserNotFoundError) as error:
         sys.stderr.write(f"scripts/dashboard-picture: {error}\n")
         return 1
     mysql = os.environ["USERSTREAM_TEST_MYSQL_URL"]

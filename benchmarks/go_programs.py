@@ -35,7 +35,7 @@ def build_go_programs() -> GoPrograms:
     """Build both programs, quickly when nothing has changed.
 
     Raises:
-        PackagesNotFoundError: Go or a library is not to be had here.
+        PackageNotFoundError: Go or a library is not to be had here.
     """
     toolchain = GoToolchain()
     bin_folder, gopath = _BUILD / "bin", _BUILD / "gopath"

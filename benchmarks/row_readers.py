@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from userstream_testing.debian_packages import PackagesNotFoundError, dynamic_command, unpacked
+from userstream_testing.debian_packages import PackageNotFoundError, dynamic_command, unpacked
 
 from benchmarks.arena import Arena
 from benchmarks.consumer import python_environment
@@ -26,7 +26,7 @@ def c_reader(arena: Arena, table: Table) -> Callable[[], Sample]:
     """Return how to run `mysql --quick` over a table.
 
     Raises:
-        PackagesNotFoundError: There is no such program here.
+        PackageNotFoundError: There is no such program here.
     """
     url = table.url
     host, port = url.hosts[0]
@@ -51,11 +51,13 @@ def _mysql() -> tuple[str, ...]:
         if "MariaDB" not in shown.stdout:
             return (path,)
     fetched = unpacked(
-        "mysql-client", lambda apt: apt.download_with_libraries(("mysql-client-core",))
+        "mysql-client",
+        lambda apt: apt.download_with_libraries(("mysql-client-core",)),
+        suite="sid",
     )
     command = dynamic_command(fetched, "usr/bin/mysql")
     if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode:
-        raise PackagesNotFoundError(f"The client in {fetched} does not run; delete it.")
+        raise PackageNotFoundError(f"The client in {fetched} does not run; delete it.")
     return command
 
 

@@ -21,7 +21,7 @@ from userstream_testing.server_process import ServerProcess
 FAST = bool(os.environ.get("USERSTREAM_TEST_FAST"))
 """Set by scripts/test --fast: no MySQL, and none of the tests marked slow."""
 ENGINES = ("sqlite",) if FAST else ("sqlite", "mysql")
-_NEED_MYSQL = {"mysql_url", "mysql_database", "reader_url"}
+_NEED_MYSQL = {"mysql_url", "mysql_database", "reader_url", "pair", "group"}
 
 # Started in the background of a shell, all processes ignore Ctrl-C, and those that tests start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -10,6 +10,7 @@ from typing import Any
 from zlib import crc32
 
 import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 from userstream.v1 import user_service_pb2 as pb
 from userstream.v1 import user_service_pb2_grpc
 
@@ -45,6 +46,8 @@ def _options() -> argparse.Namespace:
         ("stalled", 0),
     ):
         parser.add_argument(f"-{name}", type=int, default=default)
+    for name in ("fields", "compression"):
+        parser.add_argument(f"-{name}", default="")
     parser.add_argument("-first-only", action="store_true")
     parser.add_argument("-check", action="store_true")
     return parser.parse_args()
@@ -52,6 +55,9 @@ def _options() -> argparse.Namespace:
 
 def _connect(options: argparse.Namespace) -> Open:
     """Open a connection and return how to start a call on it."""
+    mask = FieldMask(paths=filter(None, options.fields.split(",")))
+    wish = options.compression
+    metadata = (("x-userstream-compression", wish),) if wish else ()
     channel = grpc.insecure_channel(options.target, options=_OPTIONS)
     grpc.channel_ready_future(channel).result()
     stub = user_service_pb2_grpc.UserServiceStub(channel)
@@ -60,12 +66,13 @@ def _connect(options: argparse.Namespace) -> Open:
             batch_size=options.users_per_message,
             limit=options.limit,
             filter=pb.UserFilter(age_over=-1),
+            read_mask=mask,
         )
-        return lambda: stub.BatchUsers(batch)
+        return lambda: stub.BatchUsers(batch, metadata=metadata)
     stream = pb.StreamUsersRequest(
-        max_users_per_message=options.users_per_message, limit=options.limit
+        max_users_per_message=options.users_per_message, limit=options.limit, read_mask=mask
     )
-    return lambda: stub.StreamUsers(stream)
+    return lambda: stub.StreamUsers(stream, metadata=metadata)
 
 
 def _calls(options: argparse.Namespace) -> list[dict[str, Any]]:

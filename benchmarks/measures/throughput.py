@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from userstream_testing.debian_packages import PackagesNotFoundError
+from userstream_testing.debian_packages import PackageNotFoundError
 
 from benchmarks import bar_chart, report
 from benchmarks.arena import Arena, ServerKind
@@ -98,7 +98,7 @@ def _entries(arena: Arena, table: Table) -> dict[str, Callable[[], Sample]]:
     entries[_DRIVER] = driver_reader(arena, table)
     try:
         entries[_C_READER] = c_reader(arena, table)
-    except PackagesNotFoundError as error:
+    except PackageNotFoundError as error:
         sys.stderr.write(f"No C reader: {error}\n")
     return entries
 

@@ -48,6 +48,7 @@ from userstream_client.models import (
     TlsOptions,
     User,
     UserFilter,
+    UserLookup,
 )
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "UnsupportedError",
     "User",
     "UserFilter",
+    "UserLookup",
     "UserStream",
     "UserStreamClient",
     "UserStreamError",

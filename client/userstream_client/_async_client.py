@@ -1,6 +1,6 @@
 """The asyncio client: `_core.py` with awaits."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
@@ -26,6 +26,7 @@ from userstream_client.models import (
     Page,
     Partition,
     UserFilter,
+    UserLookup,
 )
 
 __all__ = ["AsyncUserStreamClient"]
@@ -69,12 +70,20 @@ class AsyncUserStreamClient(
         page_token: str = "",
         offset: int = 0,
         page_limit: int = 0,
+        fields: Iterable[str] | str = (),
     ) -> AsyncGenerator[Page]:
-        scan = PageScan(where, page_size, page_token, offset=offset, page_limit=page_limit)
+        scan = PageScan(
+            where, page_size, page_token, offset=offset, page_limit=page_limit, fields=fields
+        )
         while scan.begin_page():
             async with aclosing(self._items(scan)) as pages:
                 async for page in pages:
                     yield page
+
+    async def batch_get_users(
+        self, user_ids: Sequence[str], *, fields: Iterable[str] | str = ()
+    ) -> UserLookup:
+        return await unary_result(self._lookup_call(user_ids, fields), self._start)
 
     async def average_age(
         self, where: UserFilter | None = None, *, include_histogram: bool = False

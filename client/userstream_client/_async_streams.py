@@ -125,18 +125,19 @@ class _AsyncStream(ScanProperties, AsyncIterator[ItemT]):
     def record_batches(self) -> AsyncGenerator[Any, None]:
         """Return the users not taken yet as Arrow record batches, one for each message.
 
-        Columns, verification and `checkpoint` are those of the stream; no Python object is made for a user.
+        Verification and `checkpoint` are those of the stream; no Python object is made for a user.
 
         Yields:
-            `pyarrow.RecordBatch` with user_id, name and email (string) and age (int64).
+            `pyarrow.RecordBatch` with user_id, name and email (string) and age (int64); of a stream with
+            `fields`, only those columns.
 
         Raises:
             ImportError: pyarrow is not installed.
             UserStreamError: The call failed and will not be retried.
         """
-        from userstream_client.arrow import decode_columns  # noqa: PLC0415 - pyarrow is an extra
+        from userstream_client.arrow import decoder_of  # noqa: PLC0415 - pyarrow is an extra
 
-        self._scan.decode_with(decode_columns)
+        self._scan.decode_with(decoder_of(self._scan.columns))
         return _batches(self._scan, self._messages)
 
     async def to_arrow(self) -> Any:
@@ -144,7 +145,7 @@ class _AsyncStream(ScanProperties, AsyncIterator[ItemT]):
         batches = [batch async for batch in self.record_batches()]
         from userstream_client.arrow import reader_of  # noqa: PLC0415
 
-        return reader_of(batches).read_all()
+        return reader_of(batches, self._scan.columns).read_all()
 
     async def to_pandas(self) -> Any:
         """Read to the end and return a `pandas.DataFrame`; needs pandas."""

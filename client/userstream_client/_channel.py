@@ -23,6 +23,7 @@ __all__ = ["Connection", "connection_from"]
 
 _HEALTH_SECONDS = 10.0
 _MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # 10,000 users of the longest name and e-mail are about 20 MB
+_COMPRESSIONS = ("none", "gzip")
 _LOOPBACK_NAMES = {"localhost", "ip6-localhost"}
 
 Option = tuple[str, int | str]
@@ -100,6 +101,8 @@ def connection_from(
     timeout_seconds: float | None,
     attempt_timeout_seconds: float | None,
     resume: ResumePolicy | None,
+    profile: str | None = None,
+    compression: str | None = None,
 ) -> Connection:
     """Return the connection that arguments and settings describe; None leaves it to the settings.
 
@@ -108,7 +111,7 @@ def connection_from(
     """
     _check_seconds("timeout_seconds", timeout_seconds)
     _check_seconds("attempt_timeout_seconds", attempt_timeout_seconds)
-    settings = load_settings()
+    settings = load_settings(profile)
     target = settings.target if target is None else target
     tls = _tls_from(settings) if tls is None else tls
     token = settings.read_token() if token is None else token
@@ -120,7 +123,7 @@ def connection_from(
         _credentials(tls) if tls else None,
         (*_OPTIONS, *_server_name_options(name)),
         _BALANCING if len(hosts) > 1 or target.startswith("dns:") else (),
-        (("authorization", f"Bearer {token}"),) if token else (),
+        _metadata(token, settings.compression if compression is None else compression),
         settings.timeout_seconds if timeout_seconds is None else timeout_seconds,
         (
             settings.attempt_timeout_seconds
@@ -129,6 +132,16 @@ def connection_from(
         ),
         resume if settings.resume else None,
     )
+
+
+def _metadata(token: str | None, compression: str) -> Metadata:
+    if compression not in _COMPRESSIONS:
+        raise SettingsError(f"compression: takes {' or '.join(_COMPRESSIONS)}")
+    pairs = {
+        "authorization": f"Bearer {token}" if token else "",
+        "x-userstream-compression": compression if compression != _COMPRESSIONS[0] else "",
+    }
+    return tuple((key, value) for key, value in pairs.items() if value)
 
 
 def _check_seconds(name: str, seconds: float | None) -> None:

@@ -1,6 +1,6 @@
 """The sync client: `_core.py` with blocking I/O."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import Self, TypeVar
@@ -21,6 +21,7 @@ from userstream_client.models import (
     Page,
     Partition,
     UserFilter,
+    UserLookup,
 )
 
 __all__ = ["UserStreamClient"]
@@ -61,10 +62,18 @@ class UserStreamClient(ClientCore[UserStream, BatchStream, Generator[AverageAgeP
         page_token: str = "",
         offset: int = 0,
         page_limit: int = 0,
+        fields: Iterable[str] | str = (),
     ) -> Generator[Page]:
-        scan = PageScan(where, page_size, page_token, offset=offset, page_limit=page_limit)
+        scan = PageScan(
+            where, page_size, page_token, offset=offset, page_limit=page_limit, fields=fields
+        )
         while scan.begin_page():
             yield from self._items(scan)
+
+    def batch_get_users(
+        self, user_ids: Sequence[str], *, fields: Iterable[str] | str = ()
+    ) -> UserLookup:
+        return unary_result(self._lookup_call(user_ids, fields), self._start)
 
     def average_age(
         self, where: UserFilter | None = None, *, include_histogram: bool = False

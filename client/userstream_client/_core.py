@@ -1,83 +1,39 @@
 """What both clients share: arguments, documentation, requests and retry decisions. No I/O of its own."""
 
-import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-import grpc
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_client import _messages as messages
-from userstream_client._calls import Attempt, Scan, StreamCall, UnaryCall
-from userstream_client._retry import DEFAULT_RESUME, Attempts, ResumePolicy
+from userstream_client._base import ClientBase
+from userstream_client._calls import UnaryCall
+from userstream_client._fields import mask_of
 from userstream_client._scans import AgesScan, UserScan
-from userstream_client.errors import CallCancelledError
 from userstream_client.models import (
     AverageAge,
     Checkpoint,
     Consistency,
     Partition,
-    TlsOptions,
     UserFilter,
+    UserLookup,
 )
 
 __all__ = ["ClientCore"]
 
-ItemT = TypeVar("ItemT")
 UserStreamT = TypeVar("UserStreamT")
 BatchStreamT = TypeVar("BatchStreamT")
 RunningAverageT = TypeVar("RunningAverageT")
 
 
-class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
+class ClientCore(ClientBase, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
     """A client without its I/O.
 
     Calls that return an iterator are complete here; a client says what kind of iterator it is. Calls
     that wait for an answer are only declared: the sync client returns it, the asyncio client awaits it.
     """
-
-    def __init__(
-        self,
-        target: str | None = None,
-        *,
-        tls: TlsOptions | None = None,
-        token: str | None = None,
-        timeout_seconds: float | None = None,
-        attempt_timeout_seconds: float | None = None,
-        resume: ResumePolicy | None = DEFAULT_RESUME,
-    ) -> None:
-        """Prepare the channel; it connects at the first call.
-
-        An argument that is None is taken from the USERSTREAM_ settings, in the environment or `.env`.
-
-        Args:
-            target: host:port; several with commas between, which take calls in turn as long as they are
-                SERVING; or a gRPC target such as dns:///name:port.
-            tls: How to verify the server. The settings' default is plaintext.
-            token: Bearer token; empty for none.
-            timeout_seconds: The limit of each whole call, resumes included.
-            attempt_timeout_seconds: The longest wait for a stream's next message.
-            resume: How to retry and resume after failures; None never does.
-
-        Raises:
-            SettingsError: A setting or an argument is wrong, or a file cannot be read.
-        """
-        # Late, because it imports pydantic-settings, which takes longer than gRPC.
-        from userstream_client._channel import connection_from  # noqa: PLC0415
-
-        self._connection = connection_from(
-            target,
-            tls=tls,
-            token=token,
-            timeout_seconds=timeout_seconds,
-            attempt_timeout_seconds=attempt_timeout_seconds,
-            resume=resume,
-        )
-        # Shared by all calls: what one learns about the target holds for the others.
-        self._target_answered = threading.Event()
-        self._closed = False
-        self._channels: list[Any] = []
-        self._connect()
 
     def stream_users(
         self,
@@ -88,6 +44,7 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
         consistency: Consistency = Consistency.LIVE,
         max_users_per_message: int = 0,
         resume_token: str | Checkpoint = "",
+        fields: Iterable[str] | str = (),
     ) -> UserStreamT:
         """Return the matching users one by one, in ascending order of user_id.
 
@@ -100,6 +57,8 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
             resume_token: `checkpoint` or `resume_token` of an earlier stream of the same request. With a
                 bare token, the users before it are unknown: the receipt's CRC-32 is not checked, its
                 count is.
+            fields: What to read of each user, such as `("name", "age")`; user_id always comes, and the
+                others are empty ("" and 0). Empty for all fields.
 
         Returns:
             A `UserStream`, in asyncio an `AsyncUserStream`: an iterator of `User` that also has
@@ -111,6 +70,7 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
             limit=limit,
             partition=partition,
             max_users_per_message=max_users_per_message,
+            read_mask=mask_of(fields),
         )
         start = messages.checkpoint_of(resume_token)
         return self._user_stream(UserScan("StreamUsers", request, start, consistency))
@@ -124,6 +84,7 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
         partition: str = "",
         consistency: Consistency = Consistency.LIVE,
         resume_token: str | Checkpoint = "",
+        fields: Iterable[str] | str = (),
     ) -> BatchStreamT:
         """Return the matching users in lists of exactly `batch_size`; only the last may be shorter.
 
@@ -134,6 +95,7 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
             partition: One key range, from `partitions()`; empty for the whole table.
             consistency: What to promise about concurrent writes.
             resume_token: `checkpoint` or `resume_token` of an earlier stream of the same request.
+            fields: What to read of each user, as for `stream_users`; empty for all fields.
 
         Returns:
             A `BatchStream`, in asyncio an `AsyncBatchStream`: an iterator of lists of `User` that also
@@ -145,6 +107,7 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
             filter=messages.filter_to(where),
             limit=limit,
             partition=partition,
+            read_mask=mask_of(fields),
         )
         start = messages.checkpoint_of(resume_token)
         return self._batch_stream(UserScan("BatchUsers", request, start, consistency))
@@ -175,6 +138,7 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
         page_token: str = "",
         offset: int = 0,
         page_limit: int = 0,
+        fields: Iterable[str] | str = (),
     ) -> Any:
         """Yield pages; each is read from the database only when it is asked for.
 
@@ -184,12 +148,28 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
             page_token: A page's `next_page_token`; empty for the start.
             offset: Skip this many users first; not together with `page_token`.
             page_limit: The most pages; 0 for all.
+            fields: What to read of each user, as for `stream_users`; empty for all fields.
 
         Yields:
             `Page`; at least one, which is empty when no user matches.
 
         Raises:
             UserStreamError: A page could not be read.
+        """
+
+    @abstractmethod
+    def batch_get_users(self, user_ids: Sequence[str], *, fields: Iterable[str] | str = ()) -> Any:
+        """Return the users with these ids.
+
+        Args:
+            user_ids: 1 to 1000 ids, each exactly as the table holds it.
+            fields: What to read of each user, as for `stream_users`; empty for all fields.
+
+        Returns:
+            `UserLookup`: the users in the order of the ids, and the ids that no user has.
+
+        Raises:
+            UserStreamError: The call failed and will not be retried, or brought other users.
         """
 
     @abstractmethod
@@ -233,10 +213,6 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
         """
 
     @abstractmethod
-    def _open_channel(self, *, balanced: bool = True) -> Any:
-        """Open a channel; it connects at the first call."""
-
-    @abstractmethod
     def _user_stream(self, scan: UserScan) -> UserStreamT: ...
 
     @abstractmethod
@@ -244,6 +220,13 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
 
     @abstractmethod
     def _running_average(self, scan: AgesScan) -> RunningAverageT: ...
+
+    def _lookup_call(
+        self, user_ids: Sequence[str], fields: Iterable[str] | str
+    ) -> UnaryCall[UserLookup]:
+        request = pb.BatchGetUsersRequest(user_ids=user_ids, read_mask=mask_of(fields))
+        found = partial(messages.lookup_from, user_ids=tuple(user_ids))
+        return UnaryCall("BatchGetUsers", request, found, self._attempts())
 
     def _average_age_call(
         self, where: UserFilter | None, *, include_histogram: bool
@@ -260,38 +243,3 @@ class ClientCore(ABC, Generic[UserStreamT, BatchStreamT, RunningAverageT]):
             filter=messages.filter_to(where), partition_count=partition_count
         )
         return UnaryCall("PartitionUsers", request, messages.partitions_from, self._attempts())
-
-    def _stream_call(self, scan: Scan[ItemT]) -> StreamCall[ItemT]:
-        return StreamCall(scan, self._attempts())
-
-    def _attempts(self) -> Attempts:
-        policy, limit_seconds = self._connection.resume, self._connection.timeout_seconds
-        return Attempts(policy, limit_seconds, answered=self._target_answered)
-
-    def _start(self, attempt: Attempt) -> Any:
-        """Hand an attempt to gRPC; return the call, or what gRPC returns for a unary one.
-
-        Responses stay bytes: this package decodes them itself, with `native_users.c` where it can.
-        """
-        # A stream may get here long after its client was closed: after the wait before an attempt.
-        if self._closed:
-            raise CallCancelledError("the client is closed", code=grpc.StatusCode.CANCELLED)
-        if attempt.reconnect:
-            self._connect()
-        channel = self._channels[-1]
-        method_of = channel.unary_stream if attempt.streaming else channel.unary_unary
-        method = method_of(
-            f"/{messages.SERVICE_NAME}/{attempt.method}", request_serializer=_serialize
-        )
-        return method(
-            attempt.request, timeout=attempt.timeout_seconds, metadata=self._connection.metadata
-        )
-
-    def _connect(self) -> None:
-        """Use a new channel from now on; running calls stay on theirs."""
-        self._channels.append(self._open_channel())
-
-
-def _serialize(request: Any) -> bytes:
-    data: bytes = request.SerializeToString()
-    return data

@@ -1,12 +1,12 @@
 """Converts protobuf messages to the client's own objects, and back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from google.protobuf.message_factory import GetMessageClass
 from userstream.v1 import user_service_pb2 as pb
 
-from userstream_client.errors import ReceiptMismatchError
+from userstream_client.errors import DataIntegrityError, ReceiptMismatchError
 from userstream_client.models import (
     AgeCount,
     AverageAge,
@@ -19,6 +19,7 @@ from userstream_client.models import (
     Receipt,
     User,
     UserFilter,
+    UserLookup,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "checkpoint_of",
     "consistency_to",
     "filter_to",
+    "lookup_from",
     "page_from",
     "partitions_from",
     "progress_from",
@@ -84,6 +86,26 @@ def receipt_from(receipt: pb.StreamReceipt) -> Receipt:
 def page_from(page: pb.PaginateResponse) -> Page:
     """Return one page."""
     return Page(users_from(page.users), page.page_number, page.next_page_token)
+
+
+def lookup_from(response: pb.BatchGetUsersResponse, user_ids: Sequence[str]) -> UserLookup:
+    """Return the users that were found, and the ids that were not.
+
+    Args:
+        response: The response.
+        user_ids: The ids that were asked for.
+
+    Raises:
+        DataIntegrityError: Users and missing ids are not those that were asked for, in their order.
+    """
+    users, missing = users_from(response.users), list(response.missing_user_ids)
+    not_found = set(missing)
+    expected = [user_id for user_id in user_ids if user_id not in not_found]
+    if [user.user_id for user in users] != expected or missing != [
+        user_id for user_id in user_ids if user_id in not_found
+    ]:
+        raise DataIntegrityError("the server answered with other users than those asked for")
+    return UserLookup(users, missing)
 
 
 def partitions_from(response: pb.PartitionUsersResponse) -> list[Partition]:

@@ -1,12 +1,13 @@
 """The state of a streaming call: its next request, and what its messages mean. No I/O here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from userstream.v1 import user_service_pb2 as pb
 
 from userstream_client import _messages as messages
 from userstream_client._decoding import Received, UserList, decode_users, parse
+from userstream_client._fields import columns_of, mask_of
 from userstream_client._verifier import Verifier
 from userstream_client.errors import FieldViolation, IncompleteStreamError, InvalidRequestError
 from userstream_client.models import (
@@ -35,6 +36,7 @@ class UserScan:
 
     Attributes:
         method: The RPC.
+        columns: The fields of a user that come, in the order of `User`.
         verifier: What was received so far.
         delivered: Where to resume so that the caller misses no user: after the last message whose users
             were all taken.
@@ -49,6 +51,7 @@ class UserScan:
         # Callers without a type checker may pass the word.
         consistency = Consistency(consistency)
         self.method = method
+        self.columns = columns_of(request.read_mask)
         self.verifier = Verifier(start, limit=max(request.limit, 0), consistency=consistency)
         self.delivered = start
         self._request = request
@@ -117,6 +120,11 @@ class ScanProperties:
         return self._scan.verifier.receipt
 
     @property
+    def resumed_count(self) -> int:
+        """How often the scan was resumed so far; the receipt also counts resumes before a bare token."""
+        return self._scan.verifier.resumed_count
+
+    @property
     def checkpoint(self) -> Checkpoint:
         """Where to resume, as `resume_token=` of the same call, so that no user is missed.
 
@@ -183,6 +191,7 @@ class PageScan:
         page_token: Where to begin; empty for the start or the offset.
         offset: Users to skip first.
         page_limit: The most pages; 0 for all.
+        fields: What to read of each user; empty for all fields.
 
     Raises:
         InvalidRequestError: `page_limit` is negative.
@@ -196,6 +205,7 @@ class PageScan:
         *,
         offset: int,
         page_limit: int,
+        fields: Iterable[str] | str = (),
     ) -> None:
         if page_limit < 0:
             violation = FieldViolation("page_limit", "takes 0 for all pages, or more")
@@ -210,6 +220,7 @@ class PageScan:
             page_token=page_token,
             offset=offset,
             page_limit=1,
+            read_mask=mask_of(fields),
         )
         self._verifier = Verifier(Checkpoint())
         self._page_limit = page_limit

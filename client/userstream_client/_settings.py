@@ -1,14 +1,16 @@
-"""The client's settings: the only place that reads the environment and `.env`."""
+"""The client's settings, from the environment, `.env` and profiles."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from userstream_client._profiles import profile_values
 from userstream_client.errors import SettingsError
 
-__all__ = ["ClientSettings", "load_settings"]
+__all__ = ["ClientSettings", "load_settings", "read_token_file"]
 
 PREFIX = "USERSTREAM_"
 _SECRET = {"token"}
@@ -46,6 +48,8 @@ class ClientSettings(BaseSettings):
     """File that holds the bearer token as its first word; read whenever a client is created."""
     allow_plaintext: bool = False
     """Send the token without TLS, also to addresses that are not loopback."""
+    compression: Literal["none", "gzip"] = "none"
+    """How the server compresses what it sends; gzip pays on slow links only."""
     timeout_seconds: Seconds | None = None
     """The limit of a whole call, resumes included; unset for none."""
     attempt_timeout_seconds: Seconds = 60.0
@@ -76,37 +80,71 @@ class ClientSettings(BaseSettings):
         """
         if self.token_file is None:
             return self.token.get_secret_value() if self.token else None
-        try:
-            lines = self.token_file.read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError):
-            raise SettingsError(
-                f"{PREFIX}TOKEN_FILE: cannot read {self.token_file}; takes a readable text file"
-            ) from None
-        if not lines:
-            raise SettingsError(f"{PREFIX}TOKEN_FILE: {self.token_file} is empty; takes a token")
-        return lines[0]
+        return read_token_file(self.token_file, f"{PREFIX}TOKEN_FILE")
 
 
-def load_settings() -> ClientSettings:
+def read_token_file(path: Path, name: str) -> str:
+    """Return the first word of a file, a bearer token.
+
+    Args:
+        path: The file.
+        name: The setting or option that named it, for the error.
+
+    Raises:
+        SettingsError: The file cannot be read or is empty.
+    """
+    try:
+        words = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{name}: cannot read {path}; takes a readable text file") from None
+    if not words:
+        raise SettingsError(f"{name}: {path} is empty; takes a token")
+    return words[0]
+
+
+def load_settings(profile: str | None = None) -> ClientSettings:
     """Read the settings.
+
+    Args:
+        profile: Its settings go before those of the environment; None for no profile.
 
     Raises:
         SettingsError: One is wrong.
     """
+    values = _values_of(profile) if profile is not None else {}
     try:
-        return ClientSettings()
+        return ClientSettings(**values)
     except ValidationError as error:
-        lines = [_line(e["loc"], e["msg"], e["input"]) for e in error.errors(include_url=False)]
+        source = (profile or "", values)
+        lines = [
+            _line(e["loc"], e["msg"], e["input"], source) for e in error.errors(include_url=False)
+        ]
         raise SettingsError("\n".join(lines)) from None
     except (OSError, UnicodeDecodeError):
         raise SettingsError(".env: cannot be read; takes NAME=value lines in UTF-8") from None
 
 
-def _line(place: tuple[int | str, ...], message: str, value: object) -> str:
+def _values_of(profile: str) -> dict[str, Any]:
+    """Return a profile's settings; its token, or its certificate with its key, replaces the environment's."""
+    values = profile_values(profile, ClientSettings.model_fields)
+    for pair in (("token", "token_file"), ("tls_client_cert", "tls_client_key")):
+        if values.keys() & set(pair):
+            values = dict.fromkeys(pair) | values
+    return values
+
+
+def _line(
+    place: tuple[int | str, ...],
+    message: str,
+    value: object,
+    source: tuple[str, Collection[str]],
+) -> str:
     text = message.removeprefix("Value error, ")
+    profile, in_profile = source
     if not place:  # a rule about several settings, whose input holds all of them, the token too
         return text
     field = str(place[0])
     # Never show the input of a setting that holds a secret.
     got = f" (got {value!r})" if field not in _SECRET and isinstance(value, str) else ""
-    return f"{PREFIX}{field.upper()}: {text}{got}"
+    name = f"profile {profile}: {field}" if field in in_profile else f"{PREFIX}{field.upper()}"
+    return f"{name}: {text}{got}"

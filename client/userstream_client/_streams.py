@@ -138,18 +138,19 @@ class _Stream(ScanProperties, Iterator[ItemT]):
     def record_batches(self) -> Generator[Any, None, None]:
         """Return the users not taken yet as Arrow record batches, one for each message.
 
-        Columns, verification and `checkpoint` are those of the stream; no Python object is made for a user.
+        Verification and `checkpoint` are those of the stream; no Python object is made for a user.
 
         Yields:
-            `pyarrow.RecordBatch` with user_id, name and email (string) and age (int64).
+            `pyarrow.RecordBatch` with user_id, name and email (string) and age (int64); of a stream with
+            `fields`, only those columns.
 
         Raises:
             ImportError: pyarrow is not installed.
             UserStreamError: The call failed and will not be retried.
         """
-        from userstream_client.arrow import decode_columns  # noqa: PLC0415 - pyarrow is an extra
+        from userstream_client.arrow import decoder_of  # noqa: PLC0415 - pyarrow is an extra
 
-        self._scan.decode_with(decode_columns)
+        self._scan.decode_with(decoder_of(self._scan.columns))
         return _batches(self._scan, self._messages)
 
     def to_arrow(self) -> Any:
@@ -174,7 +175,7 @@ class _Stream(ScanProperties, Iterator[ItemT]):
         batches = self.record_batches()
         from userstream_client.arrow import reader_of  # noqa: PLC0415
 
-        return reader_of(batches)
+        return reader_of(batches, self._scan.columns)
 
 
 class BatchStream(_Stream[list[User]]):

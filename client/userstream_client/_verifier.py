@@ -59,6 +59,11 @@ class Verifier:
         """Whether no call is needed: the receipt is there, or the limit is reached."""
         return self.receipt is not None or (self._limit > 0 and self._count == self._limit)
 
+    @property
+    def resumed_count(self) -> int:
+        """How often a message came after a resume, at least."""
+        return self._resumes
+
     def begin_attempt(self) -> None:
         """Note that an attempt begins at `resume_token`.
 

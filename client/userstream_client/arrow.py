@@ -1,5 +1,6 @@
 """Users as Arrow columns, without a Python object for each user. Needs the extra `arrow` (pyarrow)."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,11 @@ try:
 except ImportError as error:
     raise ImportError("this needs pyarrow: run pip install 'userstream[arrow]'") from error
 
-__all__ = ["SCHEMA", "UserColumns", "decode_columns", "reader_of"]
+__all__ = ["SCHEMA", "UserColumns", "decode_columns", "decoder_of", "reader_of"]
 
 _TYPES = {"user_id": pa.string(), "name": pa.string(), "email": pa.string(), "age": pa.int64()}
 SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in _TYPES.items()])
-"""The columns of every record batch: texts, and the age in whole years."""
+"""The columns of a record batch with all fields: texts, and the age in whole years."""
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class UserColumns:
     """The users of a message as a record batch.
 
     Attributes:
-        users: The users, in the order received; the columns are those of `SCHEMA`.
+        users: The users, in the order received; the columns are those of `SCHEMA`, or some of them.
         user_ids: Their user_ids, joined, in UTF-8.
         ascending: Whether those ascend byte by byte.
     """
@@ -73,9 +74,32 @@ def decode_columns(data: bytes, method: str) -> tuple[UserColumns, Any]:
     return _columns_of(tuples), message
 
 
-def reader_of(batches: Any) -> Any:
-    """Return a pyarrow.RecordBatchReader over an iterator of record batches."""
-    return pa.RecordBatchReader.from_batches(SCHEMA, batches)
+def decoder_of(columns: Sequence[str]) -> Callable[[bytes, str], tuple[UserColumns, Any]]:
+    """Return `decode_columns` for a stream of some fields.
+
+    Args:
+        columns: Their names, in the order of `SCHEMA`.
+    """
+    if list(columns) == SCHEMA.names:
+        return decode_columns
+
+    def decode(data: bytes, method: str) -> tuple[UserColumns, Any]:
+        found, message = decode_columns(data, method)
+        found.users = found.users.select(columns)
+        return found, message
+
+    return decode
+
+
+def reader_of(batches: Any, columns: Sequence[str]) -> Any:
+    """Return a pyarrow.RecordBatchReader over an iterator of record batches.
+
+    Args:
+        batches: The record batches.
+        columns: The names of their columns.
+    """
+    schema = pa.schema([SCHEMA.field(name) for name in columns])
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _batch_of_buffers(buffers: list[bytes]) -> Any:

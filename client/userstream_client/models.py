@@ -20,6 +20,7 @@ __all__ = [
     "TlsOptions",
     "User",
     "UserFilter",
+    "UserLookup",
 ]
 
 
@@ -145,6 +146,19 @@ class Page:
     users: list[User]
     page_number: int
     next_page_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserLookup:
+    """Users that were looked up by their ids.
+
+    Attributes:
+        users: Those that exist, in the order of the ids.
+        missing_user_ids: The ids that no user has, in the same order.
+    """
+
+    users: list[User]
+    missing_user_ids: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 import argparse
 import json
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _list()
         return _GOOD
     try:
-        server = ConformanceServer(*_address(options.listen))
-    except (RuntimeError, ValueError):
-        print(f"userstream-conformance: cannot listen on {options.listen}", file=sys.stderr)
+        address = _address(options.listen)
+        _check_port(*address)
+        server = ConformanceServer(*address)
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
+        known = isinstance(error, OSError) and error.strerror
+        reason = known.partition(" (")[0] if known else "it takes HOST:PORT"
+        print(
+            f"userstream-conformance: cannot listen on {options.listen}: {reason};"
+            " give another address with --listen",
+            file=sys.stderr,
+        )
         return _BAD_USE
     with server:
         _wait(server, options.seconds)
@@ -47,11 +57,19 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         " filter.name_prefix as conformance:NAME, or conformance:NAME:RUN for a further run.",
     )
     parser.add_argument("--listen", default="127.0.0.1:50061", metavar="HOST:PORT")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     parser.add_argument("--list", action="store_true", help="print the scenarios and exit")
     parser.add_argument("--all", action="store_true", help="fail unless every scenario was run")
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write JSON here")
     parser.add_argument("--seconds", type=float, help="stop after so long")
     return parser.parse_args(arguments)
+
+
+def _version() -> str:
+    try:
+        return version("userstream")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def _list() -> None:
@@ -63,6 +81,12 @@ def _list() -> None:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     return host, int(port)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Listen for a moment: gRPC would find out itself, but with a line of its own in the log beside ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socket.create_server((host.strip("[]"), port), family=family).close()
 
 
 def _wait(server: ConformanceServer, seconds: float | None) -> None:

@@ -32,7 +32,6 @@ __all__ = ["main"]
 _log = structlog.get_logger()
 # Plain text, as the seed command has it: usage errors go to logs too, where boxes are no help.
 _app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings=HELP_OPTIONS,
@@ -97,7 +96,7 @@ def _supervise(settings: ServerSettings) -> int:
             settings.workers,
             listen=settings.listen,
             health_listen=settings.health_listen,
-            drain_seconds=settings.drain_seconds,
+            drain_seconds=settings.drain_notice_seconds + settings.drain_seconds,
         )
     except OSError as error:
         raise _failure(f"userstream-server: {error}", 1) from None
@@ -134,7 +133,7 @@ def _serve(settings: ServerSettings, worker: int | None, given: dict[str, object
         )
         signals.wait(lambda: _reload(server, given))
         _log.info("stopping", grace_seconds=settings.drain_seconds)
-        server.stop(settings.drain_seconds)
+        server.stop(settings.drain_seconds, notice_seconds=settings.drain_notice_seconds)
         database.close()
     _log.info("stopped")
 
@@ -170,6 +169,8 @@ def _refuse_wrong_database(database: Database) -> None:
 
 def _check(settings: ServerSettings) -> int:
     """Print one line for each thing checked; return the exit code."""
+    # What hosts say of themselves stands in the lines below.
+    set_level("error")
     failed = False
     for finding in find_all(settings):
         print(finding)  # noqa: T201

@@ -4,7 +4,7 @@ Everything that reaches a caller is written here or raised as one of these types
 hosts and personal data never are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -51,12 +51,19 @@ class UserStreamError(Exception):
         reason: A fixed upper-case word for programs (google.rpc.ErrorInfo.reason).
         message: A sentence for people that says what to do.
         retry_after_seconds: When trying again makes sense; sent as google.rpc.RetryInfo.
+        metadata: Facts for programs (google.rpc.ErrorInfo.metadata).
     """
 
     def __init__(
-        self, reason: str, message: str, *, retry_after_seconds: float | None = None
+        self,
+        reason: str,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
+        self.metadata = dict(metadata or {})
         self.reason = reason
         self.message = message
         self.retry_after_seconds = retry_after_seconds

@@ -48,7 +48,10 @@ def shortage(settings: ServerSettings) -> str | None:
 def _reserved(settings: ServerSettings) -> int:
     """Return how many files a process needs besides its callers' connections."""
     health = HEALTH_CONNECTIONS_MAX if settings.health_listen else 0
-    return settings.pool_size + _SIDE_CONNECTIONS + health + _OTHER_FILES
+    # Each of several hosts has a pool of its own, and a connection for its checks.
+    hosts = len(settings.database.hosts)
+    pools = settings.pool_size if hosts < 2 else hosts * (settings.pool_size + 1)
+    return pools + _SIDE_CONNECTIONS + health + _OTHER_FILES
 
 
 def _is_unlimited(limit: int) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from userstream_server.auth.bearer_tokens import SHORT_TOKEN_CHARS, AuthTokens
+from userstream_server.auth.field_rules import FieldRules
 from userstream_server.auth.tls import expiry_of
 from userstream_server.databases.database import Database, DatabaseFound
 from userstream_server.databases.open import open_database
@@ -47,6 +48,7 @@ def find_all(settings: ServerSettings) -> Iterator[Finding]:
     yield _files(settings)
     yield _tls(settings)
     yield _tokens(settings)
+    yield _fields(settings)
     database = open_database(settings.database_options)
     try:
         yield from _database(settings, database)
@@ -97,9 +99,40 @@ def _tokens(settings: ServerSettings) -> Finding:
     return Finding("tokens", "ok", f"{len(tokens)} in the file")
 
 
-def _order(found: DatabaseFound) -> str:
-    in_bytes = "byte by byte" if found.table.is_bytewise else "not byte by byte"
-    return f"user_id ascends by {found.table.collation}, {in_bytes}"
+def _fields(settings: ServerSettings) -> Finding:
+    rules = FieldRules.parse(settings.fields_allowed)
+    if not rules.entries:
+        return Finding("fields", "ok", "every caller may read all")
+    missing = rules.token_names - _token_names(settings)
+    if missing:
+        text = f"no token has the name {', '.join(sorted(missing))}: write `name=NAME TOKEN` in the file of tokens"
+        return Finding("fields", "warn", text)
+    return Finding("fields", "ok", f"{len(rules.entries)} entries; other callers read user_id only")
+
+
+def _token_names(settings: ServerSettings) -> frozenset[str]:
+    try:
+        path = settings.auth_tokens_file
+        return AuthTokens(path).names if path else frozenset()
+    except (OSError, ValueError):
+        return frozenset()  # `_tokens` says so
+
+
+def _described(found: DatabaseFound) -> str:
+    table = found.table
+    what = f"the view {table.name}" if table.is_view else table.name
+    order = "the type UUID" if table.key_type == "uuid" else table.collation
+    in_bytes = "byte by byte" if table.is_bytewise else "not byte by byte"
+    return f"{what} fits; user_id ascends by {order}, {in_bytes}"
+
+
+def _hosts(database: Database, *, left_out: str) -> Iterator[Finding]:
+    for host in database.hosts():
+        state = "ok" if host.readable or host.is_unwanted else left_out
+        if host.hint:
+            state = "warn"
+        text = f"{host.name}: {host.text}"
+        yield Finding("host", state, f"{text}; {host.hint}" if host.hint else text)
 
 
 def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]:
@@ -109,10 +142,12 @@ def _database(settings: ServerSettings, database: Database) -> Iterator[Finding]
     except UserStreamError as error:
         if error.reason not in _TABLE_REASONS:
             yield Finding("database", "FAIL", f"{masked}: {error.message}")
+            yield from _hosts(database, left_out="FAIL")
             return
         yield Finding("database", "ok", f"{masked} answers")
         yield Finding("table", "FAIL", error.message)
         return
     yield Finding("database", "ok", f"{masked}: {found.server}, {found.transport}")
-    yield Finding("table", "ok", f"user_data fits; {_order(found)}")
+    yield from _hosts(database, left_out="warn")
+    yield Finding("table", "ok", _described(found))
     yield Finding("driver", "ok" if found.fast_driver else "warn", found.driver)

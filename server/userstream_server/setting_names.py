@@ -13,7 +13,7 @@ __all__ = ["CLIENT_NAMES", "unknown_settings"]
 
 # The client may read the same environment and the same .env.
 CLIENT_NAMES = frozenset({
-    "allow_plaintext", "attempt_timeout_seconds", "resume", "target", "timeout_seconds", "tls", "tls_ca",
+    "allow_plaintext", "attempt_timeout_seconds", "compression", "resume", "target", "timeout_seconds", "tls", "tls_ca",
     "tls_client_cert", "tls_client_key", "tls_server_name", "token", "token_file",
 })  # fmt: skip
 """The settings of `userstream`, the client."""

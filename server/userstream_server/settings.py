@@ -12,6 +12,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from userstream_server.auth.certificate_names import ClientNames
+from userstream_server.auth.field_rules import FieldRules
+from userstream_server.databases.host_state import ReadFrom
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.url import DatabaseUrl
 
@@ -62,10 +64,12 @@ class ServerSettings(BaseSettings):
     allow_plaintext: bool = False
     """Allow plaintext on addresses other than loopback."""
     auth_tokens_file: Path | None = None
-    """File of bearer tokens, one per line; if set, every call must carry one of them."""
+    """File of bearer tokens, one per line, as `TOKEN` or `name=NAME TOKEN`; if set, every call must carry one."""
+    fields_allowed: str = ""
+    """Fields that a caller may read: CALLER=FIELD+FIELD, comma-separated; the first that fits counts; empty: all."""
 
     pool_size: Count = 8
-    """Maximum number of database connections for queries."""
+    """Maximum number of database connections for queries; of several hosts, to each."""
     pool_wait_seconds: Seconds = 5.0
     """How long a query waits for a free connection before RESOURCE_EXHAUSTED."""
     pool_caller_share: Share = 0.5
@@ -76,6 +80,12 @@ class ServerSettings(BaseSettings):
     """Maximum number of SNAPSHOT streams at once; each holds a connection, so it must be below pool_size."""
     connect_timeout_seconds: Seconds = 5.0
     """Time limit for connecting to one database host."""
+    host_timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 2
+    """How long one of several database hosts may take to answer a check, or to connect, before others take over."""
+    replica_lag_seconds_max: Seconds = 30.0
+    """How far one of several database hosts may be behind its source and still be read."""
+    read_from: ReadFrom = ReadFrom.ANY
+    """Which of several database hosts are read: `any`, `replicas` or `primary`."""
     query_timeout_seconds: Seconds = 300.0
     """Time limit of a query; a caller's earlier deadline takes precedence."""
     net_write_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
@@ -112,7 +122,7 @@ class ServerSettings(BaseSettings):
     handshake_timeout_seconds: Seconds = 10.0
     """A connection that has not completed its TLS and HTTP/2 handshake by then is closed."""
     ping_interval_seconds: Seconds = 5.0
-    """A client that sends keepalive pings more often loses its connection (too_many_pings)."""
+    """Has no effect any more; accepted so that old configurations start. Clients may ping as often as they like."""
     keepalive_seconds: Seconds = 60.0
     """A connection that is silent for this long gets a ping and 20 s to answer."""
     send_timeout_seconds: Seconds = 60.0
@@ -121,12 +131,16 @@ class ServerSettings(BaseSettings):
     """Maximum number of rows in a chunk; a stream holds at most two chunks (about 150 bytes a row)."""
     message_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 131_072
     """Approximate maximum size of a message of StreamUsers."""
+    compression_allowed: bool = True
+    """Compress the responses of calls that ask for it; this costs many times the CPU time of the call."""
     native_rows: bool = True
     """Fetch and encode users in C if that part was built. Off: in Python, the same bytes at half the speed."""
     health_poll_seconds: Seconds = 2.0
     """Interval between checks that the database answers."""
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
-    """How long running calls may continue after SIGTERM."""
+    """How long running calls may continue after SIGTERM and the notice."""
+    drain_notice_seconds: Annotated[float, Field(ge=0, le=600)] = 0.25
+    """How long new calls are still accepted after SIGTERM. Health says NOT_SERVING, so balancers turn away."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level to log."""
     log_format: Literal["json", "console"] = "json"
@@ -151,6 +165,12 @@ class ServerSettings(BaseSettings):
     @classmethod
     def _check_client_names(cls, value: str) -> str:
         ClientNames.parse(value)
+        return value
+
+    @field_validator("fields_allowed")
+    @classmethod
+    def _check_fields_allowed(cls, value: str) -> str:
+        FieldRules.parse(value)
         return value
 
     @field_validator("database_url")
@@ -193,6 +213,15 @@ class ServerSettings(BaseSettings):
             raise ValueError("USERSTREAM_METRICS_LISTEN leaves no port for every worker")
         return self
 
+    @model_validator(mode="after")
+    def _check_callers_of_fields(self) -> "ServerSettings":
+        rules = FieldRules.parse(self.fields_allowed)
+        known = {"AUTH_TOKENS_FILE": self.auth_tokens_file, "TLS_CLIENT_CA": self.tls_client_ca}
+        for needed in rules.needs:
+            if known[needed] is None:
+                raise ValueError(f"USERSTREAM_FIELDS_ALLOWED needs {PREFIX}{needed}")
+        return self
+
     @property
     def database(self) -> DatabaseUrl:
         """The parsed database URL."""
@@ -209,6 +238,9 @@ class ServerSettings(BaseSettings):
             pool_scans_share=self.pool_scans_share,
             snapshot_views=self.snapshot_views_max,
             connect_timeout_seconds=self.connect_timeout_seconds,
+            host_timeout_seconds=self.host_timeout_seconds,
+            replica_lag_seconds_max=self.replica_lag_seconds_max,
+            read_from=self.read_from,
             query_timeout_seconds=self.query_timeout_seconds,
             net_write_timeout_seconds=self.net_write_timeout_seconds,
             native_rows=self.native_rows,

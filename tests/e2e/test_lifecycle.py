@@ -191,7 +191,7 @@ def test_sigterm_lets_a_stream_finish(server: ServerProcess) -> None:
 
 
 def test_sigterm_ends_a_stalled_stream(seeded_url: str, tmp_path: Path) -> None:
-    """A consumer that does not read is ended UNAVAILABLE after the grace, and the exit is not held up."""
+    """A consumer that does not read holds up the exit for as long as a slow one may take its last message, 5 s."""
     seed_synthetic(DatabaseUrl.parse(seeded_url), 60_000)
     settings = {"USERSTREAM_DATABASE_URL": seeded_url, "USERSTREAM_DRAIN_SECONDS": "0.5"}
     with ServerProcess(settings, folder=tmp_path) as server, stub_for(server.target) as stub:
@@ -203,7 +203,7 @@ def test_sigterm_ends_a_stalled_stream(seeded_url: str, tmp_path: Path) -> None:
         error = rich_error(call)
 
     assert code == 0
-    assert took < 1.5 + 1
+    assert took < 0.25 + 0.5 + 5 + 2
     assert error.code is grpc.StatusCode.UNAVAILABLE
 
 

@@ -113,18 +113,14 @@ def goaways(raw: RawClient, every_seconds: float, count: int) -> list[bytes]:
 
 
 def test_pings(reader_url: str, tmp_path: Path) -> None:
-    """A client without calls may ping every PING_INTERVAL_SECONDS; one that pings oftener loses its connection."""
-    with serving(reader_url, tmp_path, PING_INTERVAL_SECONDS=0.3) as server:
-        with RawClient(server.port) as raw:
-            polite = goaways(raw, 0.4, 8)
-            raw.ping()
-            answered = [f for f in raw.frames(0.5) if f.kind == PING and f.flags]
-        with RawClient(server.port) as raw:
-            flood = goaways(raw, 0.02, 100)
+    """A client may ping as often as it likes, without a call too; each ping is answered."""
+    with serving(reader_url, tmp_path) as server, RawClient(server.port) as raw:
+        hung_up = goaways(raw, 0.02, 100)
+        raw.ping()
+        answered = [f for f in raw.frames(0.5) if f.kind == PING and f.flags]
 
-    assert polite == []
+    assert hung_up == []
     assert answered
-    assert flood == [b"too_many_pings"]
 
 
 @pytest.mark.long

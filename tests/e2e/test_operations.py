@@ -4,13 +4,15 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 from signal import SIGHUP, SIGTERM
+from typing import Any
 
+import grpc
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.settings import ServerSettings
 from userstream_testing.admin import execute
-from userstream_testing.calls import rich_error, stub_for
+from userstream_testing.calls import RichError, stub_for
 from userstream_testing.certificates import Authority
 from userstream_testing.scrapes import scrape
 from userstream_testing.server_process import ServerProcess, run_to_end, serving
@@ -52,7 +54,7 @@ def test_check(reader_url: str, mysql_url: str, tmp_path: Path) -> None:
     good: dict[str, object] = {"DATABASE_URL": reader_url, "AUTH_TOKENS_FILE": tokens}
     good |= {"TLS_CERT": pair.cert, "TLS_KEY": pair.key}
     all_well = dict.fromkeys(
-        ("settings", "files", "tls", "tokens", "database", "table", "driver"), "ok"
+        ("settings", "files", "tls", "tokens", "fields", "database", "table", "driver"), "ok"
     )
     (tmp_path / "empty").touch()
     parsed = DatabaseUrl.parse(reader_url)
@@ -172,18 +174,28 @@ def test_sighup_changes_the_log_level(reader_url: str, tmp_path: Path) -> None:
         until(lambda: call() > quiet)
 
 
+def refusal(stub: Any) -> RichError | None:
+    """Make a small call; return how it was refused, None if it was served."""
+    try:
+        list(stub.StreamUsers(pb.StreamUsersRequest(limit=1), timeout=10))
+    except grpc.RpcError as error:
+        return RichError(error)
+    return None
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigterm_drains(reader_url: str, tmp_path: Path, workers: int) -> None:
     """SIGTERM: streams that run are served to their end, new calls go elsewhere, exit code 0."""
     arguments = ("--workers", str(workers)) if workers > 1 else ()
-    with serving(reader_url, tmp_path, *arguments, DRAIN_SECONDS=20) as server:
+    settings = {"DRAIN_SECONDS": 20, "DRAIN_NOTICE_SECONDS": 0}
+    with serving(reader_url, tmp_path, *arguments, **settings) as server:
         until(lambda: len(server.events("started")) == workers)
         with stub_for(server.target) as stub, stub_for(server.target) as another:
             running = stub.StreamUsers(pb.StreamUsersRequest())
             next(running)
             server.process.send_signal(SIGTERM)
-            until(lambda: server.events("stopping"))
-            error = rich_error(another.StreamUsers(pb.StreamUsersRequest(limit=1), timeout=10))
+            while (error := refusal(another)) is None:
+                pass  # served until the server has closed its port
             *_, last = running
         assert server.process.wait(20) == 0
 

@@ -16,9 +16,9 @@ from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.admin import execute
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.dashboard_calls import CALLS
+from userstream_testing.debian_packages import PackageNotFoundError
 from userstream_testing.prometheus import (
     Prometheus,
-    PrometheusNotFoundError,
     PrometheusPrograms,
     find_prometheus,
 )
@@ -40,7 +40,7 @@ def programs() -> PrometheusPrograms:
     """Return a real Prometheus, or skip."""
     try:
         return find_prometheus()
-    except PrometheusNotFoundError as error:
+    except PackageNotFoundError as error:
         pytest.skip(f"NOT CHECKED against a real Prometheus: {error}")
 
 

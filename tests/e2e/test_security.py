@@ -17,9 +17,9 @@ REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 
 
-def reflect(channel: grpc.Channel) -> list[bytes]:
+def reflect(channel: grpc.Channel, service: str = REFLECTION) -> list[bytes]:
     """Ask for the list of services, as grpcurl does (field 7 of the request)."""
-    method: Any = channel.stream_stream(f"/{REFLECTION}/ServerReflectionInfo")
+    method: Any = channel.stream_stream(f"/{service}/ServerReflectionInfo")
     return list(method(iter([b"\x3a\x00"]), timeout=10))
 
 
@@ -141,6 +141,7 @@ def test_reflection_off(reader_url: str, tmp_path: Path) -> None:
             if served:
                 assert b"userstream.v1.UserService" in reflect(channel)[0]
                 continue
-            with pytest.raises(grpc.RpcError) as caught:
-                reflect(channel)
-            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+            for service in (REFLECTION, REFLECTION.replace("v1alpha", "v1")):
+                with pytest.raises(grpc.RpcError) as caught:
+                    reflect(channel, service)
+                assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -28,6 +28,7 @@ EVERY_CALL = {
     "StreamUsers of a SNAPSHOT": pb.StreamUsersRequest(consistency=SNAPSHOT),
     "BatchUsers": pb.BatchUsersRequest(),
     "Paginate": pb.PaginateRequest(),
+    "BatchGetUsers": pb.BatchGetUsersRequest(user_ids=["00000000"]),
     "AverageAge": pb.AverageAgeRequest(),
     "StreamAverageAge": pb.StreamAverageAgeRequest(),
     "PartitionUsers": pb.PartitionUsersRequest(partition_count=2),

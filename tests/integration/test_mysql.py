@@ -213,7 +213,11 @@ SHAPES = [
         "TABLE_SHAPE",
         "age is of type varchar",
     ),
-    ("ALTER TABLE user_data MODIFY name VARCHAR(255) NULL", "TABLE_SHAPE", "name may be NULL"),
+    (
+        "ALTER TABLE user_data DROP PRIMARY KEY, MODIFY user_id CHAR(36) NULL, ADD UNIQUE KEY (user_id)",
+        "TABLE_SHAPE",
+        "user_id may be NULL",
+    ),
     ("ALTER TABLE user_data DROP PRIMARY KEY", "TABLE_SHAPE", "not its primary key"),
     ("ALTER TABLE user_data MODIFY user_id BINARY(36) NOT NULL", "TABLE_SHAPE", "of type binary"),
 ]
@@ -237,6 +241,7 @@ def test_a_table_of_another_shape(
     [
         "ALTER TABLE user_data MODIFY user_id VARCHAR(64) CHARACTER SET utf8mb4 NOT NULL",
         "ALTER TABLE user_data MODIFY age INT NOT NULL",
+        "ALTER TABLE user_data MODIFY name VARCHAR(255) NULL",
         "ALTER TABLE user_data DROP PRIMARY KEY, ADD UNIQUE KEY (user_id)",
     ],
 )

@@ -174,14 +174,16 @@ def test_a_stalled_consumer_holds_no_connection(
 def test_busy_readers_keep_nobody_waiting(
     database: Database, readers: ThreadPoolExecutor, users: list[UserRow]
 ) -> None:
-    """While every reader waits on behalf of others, a stream reads for itself."""
+    """While every reader waits on behalf of others, a stream reads for itself, and finds its end itself."""
     over = threading.Event()
     for _ in range(2):
         readers.submit(over.wait)
+    sizes = ChunkSizes(first_rows=2, max_rows=20)
+    scan = Scan(up_to=users[89].user_id)  # 2, 8, then 20 at a time: the last chunk is full
     with database.session() as session:
-        stream = Users(session, SIZES, readers).stream_users(Scan(limit=200))
+        stream = Users(session, sizes, readers).stream_users(scan)
         try:
-            assert users[:200] == list(stream)
+            assert users[:90] == list(stream)
         finally:
             over.set()
 

@@ -110,6 +110,30 @@ def test_average_age(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     check([m.progress for m in found], found[-1].user_count)
 
 
+OTHERS = {
+    "a view": [
+        "RENAME TABLE user_data TO people",
+        "CREATE VIEW user_data AS SELECT * FROM people",
+    ],
+    "BINARY(16)": [
+        "RENAME TABLE user_data TO people",
+        "CREATE TABLE user_data (user_id BINARY(16) NOT NULL PRIMARY KEY, name CHAR(255), email CHAR(255), age INT)",
+        "INSERT INTO user_data SELECT UNHEX(REPLACE(user_id, '-', '')), name, email, age FROM people",
+        "ANALYZE TABLE user_data",
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_tables(mysql_database: str, kind: str) -> None:
+    """A view's keys are mapped by those of the table below, and ids in bytes by their text."""
+    seed_synthetic(DatabaseUrl.parse(mysql_database), ROWS)
+    execute(mysql_database, *OTHERS[kind])
+    with served(mysql_database) as address, stub_for(address) as stub:
+        wait_for_map(stub)
+        check([m.progress for m in messages(stub)], ROWS)
+
+
 def test_sqlite(tmp_path: Path) -> None:
     """SQLite counts its ranges, and the progress is as near."""
     url = f"sqlite:///{tmp_path}/users.db"

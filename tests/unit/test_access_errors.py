@@ -19,6 +19,7 @@ CASES = [
     (1227, "Access denied; you need (at least one of) the SUPER, SYSTEM_VARIABLES_ADMIN privilege(s) for"
            " this operation", "global right: SUPER, SYSTEM_VARIABLES_ADMIN"),
     (1227, "secret", "a global right"),
+    (1345, "EXPLAIN/SHOW can not be issued; lacking privileges for hidden", "SHOW VIEW ON <database>.user_data"),
     (1862, "Your password has expired.", "expired"),
     (3118, "Access denied for user 'secret'@'%'. Account is locked.", "locked"),
     (3159, "Connections using insecure transport are prohibited", "?tls=required"),

@@ -26,7 +26,7 @@ from userstream_server.rpc.messages import StreamMessages
 from userstream_server.rpc.progress import ScanProgress
 
 KEYS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(5000)]
-ROWS = [(key.encode(), b"Name", b"e@example.com", b"30") for key in KEYS]
+ROWS = [(key.encode(), b"Name and surname", b"e@example.com", b"30") for key in KEYS]
 
 
 class Listed:
@@ -78,6 +78,24 @@ def test_the_first_message_holds_one_user_and_later_ones_more() -> None:
     assert sizes[:4] == [1, 2, 4, 8]
     assert 16_000 < max(len(batch.users) for batch in made) <= 16_384
     assert len(ROWS) == sum(sizes)
+
+
+@pytest.mark.parametrize("max_users", [0, 10_000])
+def test_long_users_behind_short_ones_stay_below_the_limit_of_grpc_clients(max_users: int) -> None:
+    """The size of a message is chosen before its rows are read; 4 MiB is what clients accept by default."""
+    short = [(key.encode(), b"", b"", b"0") for key in KEYS]
+    long = [(key.encode(), b"n" * 1020, b"e" * 1020, b"9" * 10) for key in KEYS]
+    largest = 0
+    for count in (
+        2047,
+        4095,
+        4500,
+    ):  # behind the first messages of 1 to 1024, to 2048, and in the middle of one
+        size = GrowingSize(message_bytes=131_072, max_users=max_users)
+        made = list(batches(size, short[:count] + long[count:]))
+        largest = max(largest, *(len(batch.users) for batch in made))
+
+    assert 3_500_000 < largest < 4_190_000
 
 
 @pytest.mark.parametrize("most", [1, 7])

@@ -105,7 +105,7 @@ def test_a_broken_export_goes_on(tmp_path: Path) -> None:
         second = export(server, tmp_path, "--resume")
 
     assert (
-        "userstream: The database is away; 4 users (314 bytes) of users.out are kept; continue with:"
+        "userstream: The database is away; 4 users (314 bytes) of users.out are kept; resume with:"
         f" userstream export --output users.out --target {server.target} --no-resume --resume\n"
         == first.err
     )

@@ -16,8 +16,8 @@ from unittest import mock
 import grpc
 import pytest
 from userstream_client.cli._formats import encoder_for
+from userstream_client.cli._signals import Stopped, stop_on_signals
 from userstream_client.cli.export import part_file, parts
-from userstream_client.cli.export.stopping import Stopped, stop_on_signals
 from userstream_testing.command import COMMAND, Ran, clean_environment, run_here
 from userstream_testing.scripted_server import (
     Fail,
@@ -31,7 +31,7 @@ from userstream_testing.scripted_server import (
 USERS = made_users(9)
 WANTED = ["user_id,name,email,age"] + [f"{u.user_id},{u.name},{u.email},{u.age}" for u in USERS]
 KEPT = re.compile(
-    r"; ([\d,]+) users \(([\d,]+) bytes\) of users.out are kept; continue with: (.*)\n$"
+    r"; ([\d,]+) users \(([\d,]+) bytes\) of users.out are kept; resume with: (.*)\n$"
 )
 Patch = Callable[[], Any]
 
@@ -97,7 +97,7 @@ def test_a_second_signal() -> None:
     """It ends the process at once, without waiting for what is being saved; then the handlers are the old ones."""
     program = (
         "import os, time\n"
-        "from userstream_client.cli.export.stopping import Stopped, stop_on_signals\n"
+        "from userstream_client.cli._signals import Stopped, stop_on_signals\n"
         "with stop_on_signals():\n"
         "    try:\n"
         "        os.kill(os.getpid(), 15)\n"
@@ -243,7 +243,7 @@ def test_a_receipt_that_differs_is_not_continued(tmp_path: Path) -> None:
 
     assert 1 == ran.code
     assert "repeat the command without --resume" in ran.err
-    assert "continue with" not in ran.err
+    assert "resume with" not in ran.err
 
 
 def test_a_break_before_the_first_user(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_no_server_exits_1(command: str, nobody: str, tmp_path: Path) -> None:
     assert "--target" in ran.err
 
 
-def test_a_stream_that_breaks_says_how_to_go_on(tmp_path: Path) -> None:
+def test_a_stream_that_breaks_says_how_to_resume(tmp_path: Path) -> None:
     """What came is printed; the line has the token for exactly what is missing."""
     with ScriptedServer(scan_script(USERS, AWAY, messages=1), scan_script(USERS)) as server:
         first = run(
@@ -97,7 +97,10 @@ def test_a_stream_that_breaks_says_how_to_go_on(tmp_path: Path) -> None:
 
     rest = second.out.splitlines()[1:]
     assert (1, 0) == (first.code, second.code)
-    assert "userstream: The database is away.; go on with --resume-token after:2\n" == first.err
+    assert first.err == (
+        "userstream: The database is away; 2 users are printed; resume with: userstream stream --format csv"
+        f" --no-resume --target {server.target} --no-header --resume-token after:2\n"
+    )
     assert [u.user_id for u in USERS] == [
         line.split(",")[0] for line in (first.out.splitlines()[1:] + rest)
     ]

@@ -22,6 +22,7 @@ CLIENT = ROOT / "client/userstream_client"
 CALLS = (
     "__init__",
     "average_age",
+    "batch_get_users",
     "batch_users",
     "health",
     "lazy_paginate",
@@ -75,7 +76,7 @@ def test_what_awaits_is_a_coroutine_function() -> None:
     """Mocks and frameworks see by it which calls to await."""
     kinds = {name for name in CALLS if inspect.iscoroutinefunction(getattr(BOTH[1], name))}
 
-    assert {"average_age", "partitions", "health"} == kinds
+    assert {"average_age", "batch_get_users", "partitions", "health"} == kinds
     assert inspect.isasyncgenfunction(AsyncUserStreamClient.lazy_paginate)
 
 

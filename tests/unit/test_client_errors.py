@@ -4,6 +4,9 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
 from userstream_client import (
     CallCancelledError,
     ConflictError,
@@ -35,6 +38,57 @@ def raised_by(failure: Fail) -> UserStreamError:
     ):
         client.average_age()
     return raised.value
+
+
+class Failed(grpc.RpcError):
+    """A failed call, as grpc raises it.
+
+    Args:
+        code: Its status.
+        text: Its text.
+        trailing: Its trailing metadata.
+    """
+
+    def __init__(self, code: grpc.StatusCode, text: str | None = None, *trailing: Any) -> None:
+        self._code = code
+        self._text = text
+        self._trailing = trailing or None
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def details(self) -> str | None:
+        return self._text
+
+    def trailing_metadata(self) -> Any:
+        return self._trailing
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [
+        (Code.INVALID_ARGUMENT, "the request is not valid"),
+        (Code.OUT_OF_RANGE, "the request is not valid"),
+        (Code.UNAUTHENTICATED, "the server wants a valid token"),
+        (Code.PERMISSION_DENIED, "the server refuses this caller"),
+        (Code.FAILED_PRECONDITION, "the server is not set up"),
+        (Code.RESOURCE_EXHAUSTED, "a limit is reached"),
+        (Code.UNAVAILABLE, "the server cannot be reached"),
+        (Code.ABORTED, "the database chose another query; try again"),
+        (Code.DEADLINE_EXCEEDED, "the time limit is over"),
+        (Code.CANCELLED, "the call was cancelled"),
+        (Code.UNIMPLEMENTED, "this is not a userstream server"),
+        (Code.DATA_LOSS, "the server reports lost data"),
+        (Code.INTERNAL, "the server failed"),
+        (Code.UNKNOWN, "the server failed"),
+    ],
+)
+def test_what_each_status_means(code: grpc.StatusCode, meaning: str) -> None:
+    """A status that comes without the service's own words gets some."""
+    error = error_from_call(Failed(code))
+
+    assert (meaning, meaning, "") == (error.message, str(error), error.reason)
+    assert f"{meaning} (so)" == error_from_call(Failed(code, "so")).message
 
 
 @pytest.mark.parametrize(
@@ -101,19 +155,53 @@ def test_texts_cannot_steer_a_terminal() -> None:
     assert len(error.message) <= 500
 
 
-def test_broken_details_do_not_hide_a_status() -> None:
+@pytest.mark.parametrize("length", [499, 500, 501, 502, 2000])
+def test_long_texts_are_cut(length: int) -> None:
+    """A message has 500 characters at most."""
+    details = Status()
+    details.details.add().Pack(ErrorInfo(reason="R"))
+    error = error_from_call(
+        Failed(
+            Code.INTERNAL, "c" * length, ("grpc-status-details-bin", details.SerializeToString())
+        )
+    )
+
+    assert "c" * min(length, 500) == error.message
+
+
+@pytest.mark.parametrize("packed", [b"\xff\xff\xff", "text"])
+def test_broken_details_do_not_hide_a_status(packed: bytes | str) -> None:
     """Details that cannot be read are passed over."""
-
-    class Broken(grpc.RpcError):
-        def code(self) -> grpc.StatusCode:
-            return Code.UNAVAILABLE
-
-        def details(self) -> str | None:
-            return None
-
-        def trailing_metadata(self) -> Any:
-            return (("grpc-status-details-bin", b"\xff\xff\xff"),)
-
-    error = error_from_call(Broken())
+    error = error_from_call(Failed(Code.UNAVAILABLE, None, ("grpc-status-details-bin", packed)))
 
     assert (UnavailableError, "the server cannot be reached") == (type(error), error.message)
+
+
+def test_a_damaged_detail() -> None:
+    """What was read before it stands, but for a time to retry, and the other metadata is passed over."""
+    details = Status()
+    details.details.add().Pack(ErrorInfo(reason="FULL"))
+    details.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=7)))
+    whole = details.SerializeToString()
+    damaged = details.details.add()
+    damaged.Pack(BadRequest())
+    damaged.value = b"\xff"
+    for packed, seconds in ((whole, 7.0), (details.SerializeToString(), None)):
+        trailing = (("a-bin", b"\xff"), ("grpc-status-details-bin", packed))
+        error = error_from_call(Failed(Code.RESOURCE_EXHAUSTED, "Wait.", *trailing))
+
+        assert ("FULL", "Wait.") == (error.reason, error.message)
+        assert seconds == error.retry_after_seconds
+
+
+def test_an_error_that_says_nothing() -> None:
+    """One that the client makes itself has no status, reason or fields unless it is given them."""
+    error = UserStreamError("what")
+
+    assert ("what", None, "", None, ()) == (
+        str(error),
+        error.code,
+        error.reason,
+        error.retry_after_seconds,
+        error.field_violations,
+    )

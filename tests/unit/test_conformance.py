@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -173,3 +174,15 @@ def test_the_command_with_a_bad_address(address: str, capsys: pytest.CaptureFixt
     """Exit code 2 and one line that says which."""
     assert main(["--listen", address]) == 2
     assert f"cannot listen on {address}" in capsys.readouterr().err
+
+
+def test_the_command_with_a_port_in_use(capfd: pytest.CaptureFixture[str]) -> None:
+    """One line that says what to do, and none of gRPC's own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        assert main(["--listen", address]) == 2
+
+    assert capfd.readouterr().err == (
+        f"userstream-conformance: cannot listen on {address}: Address already in use;"
+        " give another address with --listen\n"
+    )

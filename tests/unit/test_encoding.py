@@ -1,12 +1,15 @@
 """The bytes we write are the bytes protobuf writes."""
 
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
+from userstream_server.errors import PreconditionError
 from userstream_server.rows import encoding
+from userstream_server.rows.fields import ALL_FIELDS, in_order
 from userstream_server.rows.types import EncodedUsers, RawRow
 
 AGE_MAX = 9_999_999_999
@@ -92,6 +95,63 @@ def test_blocks_are_encoded_as_they_are_read() -> None:
         EncodedUsers(encoding.encode_users(blocks[0]), 3, b"id 1id 2id 3", b"id 3"),
         EncodedUsers(encoding.encode_users(blocks[1]), 1, b"id 4", b"id 4"),
     ] == list(encoding.encode_blocks(reading))
+
+
+@given(st.lists(users, max_size=20), st.lists(st.sampled_from(ALL_FIELDS)).map(in_order))
+def test_some_fields(rows: list[tuple[str, str, str, int]], fields: tuple[str, ...]) -> None:
+    """Users of whom only some fields were read are those that protobuf writes with the others unset."""
+    response = pb.StreamUsersResponse()
+    for row in rows:
+        named = dict(zip(ALL_FIELDS, row, strict=True))
+        response.users.add(**{name: named[name] for name in fields})
+    columns = [ALL_FIELDS.index(name) for name in fields]
+    read = [tuple(raw(row)[column] for column in columns) for row in rows]
+    encoded = encoding.encode_blocks((block for block in [read] if block), fields)
+
+    assert response.SerializeToString() == b"".join(block.users for block in encoded)
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ((b"x2", None, b"e", b"1"), "its name is NULL"),
+        ((None, b"n", b"e", b"1"), "its user_id is NULL"),
+        ((b"x2", b"n", b"e", None), "its age is NULL"),
+        ((b"x2", b"n", b"e", b"1.5"), "its age is not a whole number"),
+        ((b"", b"n", b"e", b"1"), "its user_id is empty"),
+        (("é".encode(), b"n", b"e", b"1"), "its user_id has characters"),
+        ((b"a\x7f", b"n", b"e", b"1"), "its user_id has characters"),
+        ((b"a\x1f", b"n", b"e", b"1"), "its user_id has characters"),
+        ((b"x2", b"\xff", b"e", b"1"), "its name is not valid UTF-8"),
+        ((b"x2", b"n", b"\xc3", b"1"), "its email is not valid UTF-8"),
+    ],
+)
+def test_a_row_that_cannot_be_sent(row: Any, fault: str) -> None:
+    """Its block is refused, not only the row, and the error says what is wrong with it."""
+    fits = raw(("x1", "n", "e", 1))
+    with pytest.raises(PreconditionError, match=f"cannot be sent: {fault}"):
+        list(encoding.encode_blocks(block for block in [[fits, row, fits]]))
+
+
+@pytest.mark.parametrize("cut", [(b"\xf0\x9f", b"\x8c\xbb"), (b"\xc3", b"\xa9")])
+def test_texts_that_complete_each_other(cut: tuple[bytes, bytes]) -> None:
+    """Halves of a character in two rows are no text, in either column."""
+    first, second = cut
+    for rows in (
+        [(b"x1", first, b"", b"1"), (b"x2", second, b"", b"1")],
+        [(b"x1", b"", first, b"1"), (b"x2", b"", second, b"1")],
+    ):
+        with pytest.raises(PreconditionError, match=r"is not valid UTF-8 \(user_id x1\)"):
+            list(encoding.encode_blocks(block for block in [rows]))
+
+
+def test_ids_of_all_printable_ascii() -> None:
+    """From the space to the tilde; names and e-mail addresses may be empty, and hold anything in UTF-8."""
+    ids = "".join(map(chr, range(0x20, 0x7F)))
+    rows = [raw((ids, "", "", 1)), raw((" ", "é\n", "\x7f🌻", 1)), raw(("~", "é", "", 1))]
+    (block,) = encoding.encode_blocks(block for block in [rows])
+
+    assert (f"{ids} ~".encode(), b"~") == (block.user_ids, block.last_user_id)
 
 
 def test_leaving_early_closes_what_is_read() -> None:

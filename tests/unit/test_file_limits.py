@@ -3,6 +3,7 @@
 import resource
 
 import pytest
+from pydantic import SecretStr
 from userstream_server import file_limits
 from userstream_server.settings import ServerSettings
 
@@ -53,3 +54,11 @@ def test_health_s_own_port_needs_files_too(limits: list[tuple[int, int]]) -> Non
     settings = ServerSettings(health_listen="127.0.0.1:0")
 
     assert 1024 - RESERVED - 100 == file_limits.connections_allowed(settings)
+
+
+def test_each_database_host_needs_files(limits: list[tuple[int, int]]) -> None:
+    """Of several hosts, each has a pool of its own and a connection for its checks."""
+    limits.append((1024, 1024))
+    settings = ServerSettings(database_url=SecretStr("mysql://u:p@one,two,three/x"))
+
+    assert 1024 - RESERVED - 2 * 8 - 3 == file_limits.connections_allowed(settings)

@@ -175,9 +175,9 @@ def test_the_order_is_the_documented_one() -> None:
     """docs/architecture.md lists the same interceptors in the same order."""
     everything = cast("Any", Everything())
     access = cast("Access", everything)
-    found = call_interceptors(load_settings(), access, everything, everything)
-    modules = [type(i).__module__.rpartition(".")[2] for i in found[:-1]]
+    found = call_interceptors(load_settings(), access, everything, everything, everything)
+    modules = [type(i).__module__.rpartition(".")[2] for i in found[:-2]]
     page = (ROOT / "docs/architecture.md").read_text("utf-8")
     table = page.split("## What surrounds a call")[1].split("\n## ")[0]
 
-    assert re.findall(r"^\| `(\w+)\.py`", table, re.MULTILINE) == [*modules, "stalls"]
+    assert re.findall(r"^\| `(\w+)\.py`", table, re.MULTILINE) == [*modules, "draining", "stalls"]

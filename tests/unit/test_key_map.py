@@ -6,14 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from userstream_server.rows.key_map import map_keys
+from userstream_server.rows.key_map import KeyMap, _Range, map_keys
 from userstream_server.rows.key_ranges import KeyRange
 from userstream_server.rows.key_space import KeySpace
 from userstream_server.seeding.synthetic import KEY_KINDS, KeyKind, synthetic_users
-
-pytestmark = pytest.mark.slow
 
 ROWS = 60_000
 EXACT_ROWS = 900
@@ -84,22 +80,55 @@ def test_an_empty_table() -> None:
     assert map_keys(Keys([])) is None
 
 
-ids = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=64)
+NUMBERS = KeySpace(["000", "999"])
 
 
-@given(st.lists(ids, min_size=1, max_size=8), ids)
-def test_any_keys(samples: list[str], key: str) -> None:
-    """Any id has a number, also one with characters that no sample had, and each number is a key."""
-    space = KeySpace(samples)
-    number = space.number(key)
+def test_where_a_key_stands() -> None:
+    """All ranges before the key's own, and of that one the share that lies before the key."""
+    made = KeyMap(NUMBERS, [_Range(99, 199, 50.0), _Range(199, 299, 10.0), _Range(399, 499, 40.0)])
+    keys = ["000", "099", "100", "149", "199", "249", "299", "350", "399", "449", "499", "999"]
 
-    assert space.number(space.key(number)) == number
+    assert 100.0 == made.rows
+    assert [0, 0, 0.5, 25, 50, 55, 60, 60, 60, 80, 100, 100] == [
+        made.rows_up_to(key) for key in keys
+    ]
 
 
-@given(st.lists(st.uuids().map(str), min_size=2, max_size=9, unique=True))
-def test_numbers_ascend_as_keys(keys: list[str]) -> None:
-    """Keys and numbers have one order, and a number leads back to its key."""
-    space = KeySpace(sorted(keys))
+class Even:
+    """A thousand keys of three digits, each of so many rows; counts up to a number and doubles above it."""
 
-    assert sorted(keys) == sorted(keys, key=space.number)
-    assert keys == [space.key(space.number(key)) for key in keys]
+    def __init__(self, *, counted_up_to: float, rows_a_key: int = 10) -> None:
+        self._counted_up_to = counted_up_to
+        self._rows_a_key = rows_a_key
+        self.asked: list[KeyRange] = []
+
+    def some_keys(self) -> list[str]:
+        return ["000", "999"]
+
+    def estimates(self, ranges: Sequence[KeyRange]) -> list[float]:
+        self.asked += ranges
+        rows = [(int(up_to) - int(after)) * self._rows_a_key for after, up_to in ranges]
+        return [float(n if n <= self._counted_up_to else 2 * n) for n in rows]
+
+    def ends(self, ranges: Sequence[KeyRange]) -> list[KeyRange | None]:
+        return [(f"{int(after) + 1:03d}", up_to) for after, up_to in ranges]
+
+
+@pytest.mark.parametrize("counted_up_to", [100, 150, 200, 400, 10**9])
+def test_doubled_estimates_are_halved(counted_up_to: float) -> None:
+    """Whatever the number from which on estimates are doubled, the map has each row once."""
+    made = map_keys(Even(counted_up_to=counted_up_to))
+
+    assert made is not None
+    assert pytest.approx(9990, abs=11) == made.rows
+    assert [pytest.approx(n * 10, abs=21) for n in range(0, 1000, 50)] == [
+        made.rows_up_to(f"{n:03d}") for n in range(0, 1000, 50)
+    ]
+
+
+def test_small_ranges_are_not_cut() -> None:
+    """A table of few rows is cut once, into 32 ranges, and the largest of those again."""
+    keys = Even(counted_up_to=10**9, rows_a_key=1)
+    map_keys(keys)
+
+    assert 32 < len(keys.asked) <= 64

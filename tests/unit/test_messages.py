@@ -1,7 +1,7 @@
 """What each message says of its scan: token and receipt."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from userstream.v1 import user_service_pb2 as pb
@@ -84,3 +84,50 @@ def test_the_call_s_stats() -> None:
     sent(batches(5, before=100), pb.StreamUsersRequest(resume_token=token))
 
     assert (5, True) == (stats.rows, stats.resumed)
+
+
+@pytest.mark.parametrize(
+    ("table", "order"),
+    [
+        (Table("utf8mb4_bin"), pb.KEY_ORDER_UNSPECIFIED),
+        (Table("NOCASE"), pb.KEY_ORDER_COLLATION),
+    ],
+)
+def test_the_order_of_the_keys(table: Table, order: Any) -> None:
+    """Every message, its token and the receipt say whether ids ascend byte by byte."""
+    plan = check_stream_users(pb.StreamUsersRequest())
+    progress = ScanProgress(lambda: None, plan.scan, plan.position)
+    made = StreamMessages(plan, pb.StreamUsersResponse, table, progress)
+    found = [message for batch in batches(100, 100) for message in made.add(batch)]
+    first, last = [pb.StreamUsersResponse.FromString(m) for m in (*found, *made.finish())]
+
+    assert [order] * 3 == [first.key_order, last.key_order, last.receipt.key_order]
+    for message in (first, last):
+        request = pb.StreamUsersRequest(resume_token=message.resume_token)
+        assert table.order == check_stream_users(request).position.order
+
+
+class HalfWay:
+    """The progress of a scan that is always half over."""
+
+    estimated_users, fraction = 1000, 0.5
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, str]] = []
+
+    def advance(self, user_count: int, last_key: str) -> None:
+        self.steps.append((user_count, last_key))
+
+
+def test_progress() -> None:
+    """Each message tells how far the scan is with its users; the last one is the end, whatever was estimated."""
+    plan, progress = check_stream_users(pb.StreamUsersRequest()), HalfWay()
+    made = StreamMessages(plan, pb.StreamUsersResponse, Table(), cast("ScanProgress", progress))
+    found = [message for batch in batches(100, 100) for message in made.add(batch)]
+    first, last = [pb.StreamUsersResponse.FromString(m) for m in (*found, *made.finish())]
+    resumed = check_stream_users(pb.StreamUsersRequest(resume_token=first.resume_token))
+
+    assert [(100, key(100)), (200, key(200))] == progress.steps
+    assert pb.StreamProgress(users_sent=100, estimated_users=1000, fraction=0.5) == first.progress
+    assert pb.StreamProgress(users_sent=200, estimated_users=200, fraction=1.0) == last.progress
+    assert (1000, 100) == (resumed.position.estimated_users, resumed.position.user_count)

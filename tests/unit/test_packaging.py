@@ -188,9 +188,10 @@ def test_dependencies_are_ranges() -> None:
         ("runtime.txt", BASE + SERVER + group("build")),
         ("dev.txt", BASE + SERVER + group("dev")),
         ("oldest.txt", BASE + SERVER + group("test")),
+        ("docs.txt", group("docs")),
         ("generate.txt", group("generate")),
     ],
-    ids=["runtime", "dev", "oldest", "generate"],
+    ids=["runtime", "dev", "oldest", "docs", "generate"],
 )
 def test_lock_meets_the_project_s_requirements(lock: str, wanted: list[str]) -> None:
     """Each requirement of pyproject.toml is pinned to a version that it allows."""
@@ -224,7 +225,9 @@ def test_runtime_lock_is_part_of_the_development_lock() -> None:
     assert pins("runtime.txt") <= pins("dev.txt")
 
 
-@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt", "oldest.txt", "generate.txt"])
+@pytest.mark.parametrize(
+    "lock", ["runtime.txt", "dev.txt", "oldest.txt", "docs.txt", "generate.txt"]
+)
 def test_lock_names_versions_and_hashes_only(lock: str) -> None:
     """No line of a lock says where a package comes from."""
     lines = (ROOT / "requirements" / lock).read_text("utf-8").splitlines()

@@ -12,10 +12,12 @@ from userstream_server.rows.sql import (
     Reach,
     ages_query,
     boundary_query,
+    by_id_query,
     count_query,
     last_key_query,
     users_query,
 )
+from userstream_server.rows.table import Table
 
 TEXT = st.text(min_size=1)
 FILTERS = st.builds(
@@ -92,26 +94,78 @@ def test_every_query_as_mysql_gets_it() -> None:
     assert f"{users} ORDER BY user_id LIMIT 10" == users_query(MYSQL, Scan(), limit=10).text
 
 
+BINARY = Table("binary", key_type="binary")
+VIEWED = Table("utf8mb4_bin", "User_Data", is_view=True)
+
+
+def test_ids_in_bytes_are_compared_as_they_are() -> None:
+    """Only what is sent is made into text, and never from a column of another type."""
+    dialect = MYSQL.of(BINARY)
+    value = "UNHEX(REPLACE(%s, '-', ''))"
+    is_binary = "(SELECT COLLATION(MAX(user_id)) FROM user_data) = 'binary'"
+    users = f"SELECT {dialect.user_id}, name, email, age FROM user_data"
+
+    assert (
+        f"{users} WHERE user_id > {value} AND {is_binary} ORDER BY user_id LIMIT 9"
+        == users_query(dialect, Scan(after="a"), limit=9).text
+    )
+    assert (
+        f"{users} WHERE {is_binary} ORDER BY user_id LIMIT 9"
+        == users_query(dialect, Scan(), limit=9).text
+    )
+    assert "SELECT age FROM user_data" == ages_query(dialect, Scan()).text
+
+
+def test_a_view_by_its_name() -> None:
+    """Its own condition may leave out rows, so how far a query reads is not known."""
+    query = users_query(MYSQL.of(VIEWED), Scan(after="a"), limit=9)
+
+    assert Reach.UNKNOWN is query.reach
+    assert "FROM User_Data WHERE user_id > %s AND (SELECT COLLATION" in query.text
+
+
+@pytest.mark.parametrize("name", ["a-b", "a b", "", "a`"])
+def test_names_from_the_database_are_plain(name: str) -> None:
+    """They stand in the text, so others than those that fit there are refused."""
+    for table in (Table("utf8mb4_bin", name), Table(name)):
+        with pytest.raises(ValueError, match="letters, digits and underscores"):
+            MYSQL.of(table)
+
+
+@given(ids=st.lists(TEXT, min_size=1, max_size=9))
+@pytest.mark.parametrize("dialect", [MYSQL, SQLITE])
+def test_ids_are_parameters(dialect: Dialect, ids: list[str]) -> None:
+    """A mark for each id, and nothing of it in the text."""
+    query = by_id_query(dialect, ids, ("user_id",))
+    same = by_id_query(dialect, ["a"] * len(ids), ("user_id",))
+
+    assert (tuple(ids), same.text) == (query.parameters, query.text)
+    assert len(ids) == query.text.count(dialect.mark)
+
+
 LIMITED, FILTERED = Scan(after="a", up_to="b"), Scan(UserFilter(age_over=1))
 
 
-@pytest.mark.parametrize(
-    ("query", "reach"),
-    [
-        (users_query(MYSQL, LIMITED, limit=9), Reach.ROWS),
-        (users_query(MYSQL, FILTERED, limit=9), Reach.UNKNOWN),
-        (users_query(MYSQL, LIMITED, limit=9, offset=1), Reach.RANGE),
-        (last_key_query(MYSQL, LIMITED), Reach.ROWS),
-        (last_key_query(MYSQL, FILTERED), Reach.UNKNOWN),
-        (ages_query(MYSQL, LIMITED), Reach.RANGE),
-        (boundary_query(MYSQL, LIMITED, users=5), Reach.RANGE),
-        (count_query(MYSQL, LIMITED), Reach.RANGE),
-        (Query("SELECT 1"), Reach.ROWS),
-    ],
-)
-def test_how_much_a_query_reads(query: Query, reach: Reach) -> None:
+def test_how_much_a_query_reads() -> None:
     """By the key only what it returns; with a filter nobody knows; with an offset or for figures the whole range."""
-    assert reach is query.reach
+    by_id = by_id_query(MYSQL, ["a", "b"], ("user_id", "age"))
+    rows = [users_query(MYSQL, LIMITED, limit=9), last_key_query(MYSQL, LIMITED), by_id]
+    unknown = [users_query(MYSQL, FILTERED, limit=9), last_key_query(MYSQL, FILTERED)]
+    whole = [
+        users_query(MYSQL, LIMITED, limit=9, offset=1),
+        ages_query(MYSQL, LIMITED),
+        boundary_query(MYSQL, LIMITED, users=5),
+        count_query(MYSQL, LIMITED),
+    ]
+
+    assert [Reach.ROWS] * 4 == [query.reach for query in (*rows, Query("SELECT 1"))]
+    assert [Reach.UNKNOWN] * 2 == [query.reach for query in unknown]
+    assert [Reach.RANGE] * 4 == [query.reach for query in whole]
+
+
+def test_how_many_columns_a_query_returns() -> None:
+    """A user has four; keys, ages and counts are one."""
+    assert [4, 1, 1, 1, 1] == [query.columns for query in queries(MYSQL, Scan())]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.errors import InvalidRequestError
+from userstream_server.rows.freshness import UNKNOWN, Freshness
 from userstream_server.rpc.tokens import (
     KeyRange,
     Position,
@@ -39,6 +40,7 @@ at_the_start = st.builds(Position, st.none(), st.just(0), u32)
         count,
         st.integers(-(2**62), 2**62),
         u32,
+        st.none() | st.builds(Freshness, st.binary(max_size=512), st.booleans()),
     )
 )
 def test_round_trip(position: Position) -> None:
@@ -46,6 +48,17 @@ def test_round_trip(position: Position) -> None:
     back = decode_token("resume_token", encode_token(BOUND, position), BOUND)
 
     assert replace(position, resumed_count=position.resumed_count + 1) == back
+
+
+def test_what_a_resumed_scan_has_read() -> None:
+    """A new scan has read nothing; a token that does not say how new its data was leaves that unknown."""
+    fresh = Freshness(b"position")
+    old = decode_token("resume_token", TOKEN, BOUND)
+    new = decode_token("resume_token", encode_token(BOUND, Position(KEY, freshness=fresh)), BOUND)
+
+    assert Position().read_before is None
+    assert UNKNOWN == old.read_before
+    assert fresh == new.read_before
 
 
 def test_a_thousand_tokens() -> None:
@@ -131,6 +144,7 @@ OTHER_REQUEST = "belongs to another request; send the fields of the call that ma
         (sealed(b"\x09" + body_of(TOKEN)[1:]), NOT_OURS),  # a later version
         (sealed(body_of(TOKEN)[: HEAD_BYTES - 1]), NOT_OURS),
         (sealed(b""), NOT_OURS),
+        (sealed(b"\x02" + body_of(TOKEN)[1:HEAD_BYTES] + b"abc"), NOT_OURS),  # without its order
         (sealed(body_of(TOKEN) + b"\n"), NOT_OURS),
         (sealed(body_of(TOKEN) + b"\xff"), NOT_OURS),
         (TOKEN[:-2], DAMAGED),
@@ -147,6 +161,19 @@ def test_what_is_wrong_with_a_token(token: str, description: str) -> None:
 
     assert "INVALID_TOKEN" == caught.value.reason
     assert f"page_token: {description}" == caught.value.message
+
+
+def test_what_is_written_for_another_order() -> None:
+    """Version 2, and the order in four bytes before the key, or in eight digits behind the range."""
+    order = 0xFEDCBA98
+    head = b"\x02" + body_of(encode_token(BOUND, Position(KEY, 7)))[1:HEAD_BYTES]
+    token = sealed(head + b"\xfe\xdc\xba\x98" + KEY.encode())
+    partition = sealed(b"userstream partition 2\0a\0b\0fedcba98")
+
+    assert token == encode_token(BOUND, Position(KEY, 7, order=order))
+    assert Position(KEY, 7, resumed_count=1, order=order) == decode_token("t", token, BOUND)
+    assert partition == encode_partition(KeyRange("a", "b", order))
+    assert KeyRange("a", "b", order) == decode_partition("p", partition)
 
 
 MOST = Position(KEY, 2**62, 2**32 - 1, 2**31 - 2, 2**62, 2**62, 2**62)
@@ -182,6 +209,10 @@ def test_figures_beyond_their_limits_are_refused(beyond: Position) -> None:
         (TOKEN, NO_PARTITION),
         (sealed(b"userstream partition 9\0a\0b"), NO_PARTITION),
         (sealed(b"userstream partition 1\0a"), NO_PARTITION),
+        (sealed(b"userstream partition 1\0a\0b\x0000000001"), NO_PARTITION),
+        (sealed(b"userstream partition 2\0a\0b"), NO_PARTITION),
+        (sealed(b"userstream partition 2\0a\0b\x000000001"), NO_PARTITION),
+        (sealed(b"userstream partition 2\0a\0b\x000000000G"), NO_PARTITION),
         (sealed(b"userstream partition 1\0\n\0"), NOT_OURS),
         (sealed(b"userstream partition 1\0\0\xff"), NOT_OURS),
         (sealed(b"userstream partition 1\0\0")[:-1], DAMAGED),

@@ -80,6 +80,25 @@ def test_order(order: list[int]) -> None:
     assert Checkpoint("token", 3, crc(3), IDS[2]) == verifier.checkpoint
 
 
+@pytest.mark.parametrize("order", [[1, 2], [9, 3, 4], [1], [5, 0, 9]])
+def test_another_order_than_byte_by_byte(order: list[int]) -> None:
+    """Only the database knows an order by a collation, so users may come in any."""
+    verifier = after(3)
+    verifier.add(listed(*order), "token 2", NO_PROGRESS, bytewise=False)
+
+    assert ("token 2", IDS[order[-1]]) == (verifier.resume_token, verifier.checkpoint.last_user_id)
+
+
+@pytest.mark.parametrize("order", [[2], [2, 5], [4, 4], [5, 4, 5], [1, 2, 3, 1]])
+def test_twice_in_another_order(order: list[int]) -> None:
+    """In any order no user comes twice in a message, and none begins with the last of the message before."""
+    verifier = after(3)
+    with pytest.raises(OutOfOrderError, match=r"^the server sent a user twice$"):
+        verifier.add(listed(*order), "token 2", NO_PROGRESS, bytewise=False)
+
+    assert Checkpoint("token", 3, crc(3), IDS[2]) == verifier.checkpoint
+
+
 @pytest.mark.parametrize(("limit", "taken"), [(1, 0), (4, 0), (4, 3)])
 def test_one_user_over_the_limit(limit: int, taken: int) -> None:
     """The limit itself may be reached, not exceeded by a single user, in one message or several."""
@@ -90,7 +109,8 @@ def test_one_user_over_the_limit(limit: int, taken: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "count", "complete"), [(0, 0, False), (0, 5, False), (5, 4, False), (5, 5, True)]
+    ("limit", "count", "complete"),
+    [(0, 0, False), (0, 5, False), (1, 0, False), (1, 1, True), (5, 4, False), (5, 5, True)],
 )
 def test_complete_at_the_limit(limit: int, count: int, *, complete: bool) -> None:
     """No call is needed once the limit is reached; without a limit only the receipt says so."""

@@ -21,7 +21,6 @@ class SpanCollector:
     """
 
     def __init__(self) -> None:
-        """See the class."""
         self.requests: list[otlp.ExportTraceServiceRequest] = []
         self._server = grpc.server(ThreadPoolExecutor(2))
         add: Any = otlp_grpc.add_TraceServiceServicer_to_server

@@ -1,10 +1,14 @@
 """The client's command line as real processes, in pipes and on terminals."""
 
+import fcntl
 import io
 import os
 import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +16,17 @@ from unittest import mock
 
 from userstream_client.cli import main
 
-__all__ = ["COMMAND", "Ran", "clean_environment", "run", "run_here", "run_on_terminal"]
+__all__ = [
+    "COMMAND",
+    "Ran",
+    "clean_environment",
+    "plain",
+    "read_terminal",
+    "run",
+    "run_here",
+    "run_on_terminal",
+    "start_on_terminal",
+]
 
 COMMAND = (sys.executable, "-W", "error", "-c", "from userstream_client.cli import main; main()")
 _SECONDS = 60
@@ -79,18 +93,50 @@ def _exit_code() -> int:
     return 0
 
 
-def run_on_terminal(*arguments: str, cwd: Path, **settings: str) -> Ran:
-    """Run `userstream` with one pseudo-terminal as stdout and stderr; all is in `out`."""
+def run_on_terminal(*arguments: str, cwd: Path, columns: int = 120, **settings: str) -> Ran:
+    """Run `userstream` with one pseudo-terminal as stdout and stderr; all is in `out`.
+
+    Args:
+        arguments: Its arguments.
+        cwd: Its folder.
+        columns: How wide the terminal is.
+        settings: `USERSTREAM_…` variables.
+    """
+    ours, process = start_on_terminal(*arguments, cwd=cwd, columns=columns, stdout=None, **settings)
+    shown = read_terminal(ours)
+    return Ran(process.wait(_SECONDS), shown, "")
+
+
+def start_on_terminal(
+    *arguments: str, cwd: Path, columns: int = 120, stdout: int | None = None, **settings: str
+) -> tuple[int, subprocess.Popen[bytes]]:
+    """Start `userstream` on a pseudo-terminal; return our end of it, and the process.
+
+    Args:
+        arguments: Its arguments.
+        cwd: Its folder.
+        columns: How wide the terminal is.
+        stdout: A file or pipe for its standard output; None for the terminal.
+        settings: `USERSTREAM_…` variables.
+    """
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    environment = clean_environment(**settings)
+    del environment["COLUMNS"]  # the terminal itself says how wide it is
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=cwd,
-        env=clean_environment(**settings),
+        env=environment,
         stdin=theirs,
-        stdout=theirs,
+        stdout=theirs if stdout is None else stdout,
         stderr=theirs,
     )
     os.close(theirs)
+    return ours, process
+
+
+def read_terminal(ours: int) -> str:
+    """Return everything that a process writes to its terminal, and close our end."""
     shown = b""
     while True:
         try:
@@ -101,4 +147,9 @@ def run_on_terminal(*arguments: str, cwd: Path, **settings: str) -> Ran:
             break
         shown += some
     os.close(ours)
-    return Ran(process.wait(_SECONDS), shown.decode(), "")
+    return shown.decode()
+
+
+def plain(shown: str) -> str:
+    """Return a terminal's text without colours and other sequences, with line feeds only."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r\n", "\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from userstream_testing.repository import ROOT
-from userstream_testing.toolchains import TOOLCHAINS, PackagesNotFoundError
+from userstream_testing.toolchains import TOOLCHAINS, PackageNotFoundError
 
 __all__ = ["PROGRAMS", "Program", "ToolMissingError", "programs"]
 
@@ -113,7 +113,7 @@ def _compiled(name: str) -> Command:
     folder = EXAMPLES / name
     try:
         variables = TOOLCHAINS[name]()
-    except PackagesNotFoundError as error:
+    except PackageNotFoundError as error:
         raise ToolMissingError(str(error)) from None
     done = _run([str(folder / "build.sh")], folder, variables)
     assert done.returncode == 0, f"examples/{name} does not build:\n{done.stderr[-4000:]}"

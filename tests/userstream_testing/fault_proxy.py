@@ -57,10 +57,20 @@ class FaultProxy:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._passing = threading.Event()
+        self._passing.set()
         self.plans: deque[Plan] = deque()
         self.passed: list[int] = []
         self.target = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut_off(self) -> None:
+        """Let nothing through and close nothing, on any connection, as a network that drops everything."""
+        self._passing.clear()
+
+    def restore(self) -> None:
+        """Let everything through again, also what was held back."""
+        self._passing.set()
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +82,7 @@ class FaultProxy:
         trace: TracebackType | None,
     ) -> None:
         self._closing.set()
+        self._passing.set()
         # Closing alone would leave accept() waiting.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -108,6 +119,7 @@ class FaultProxy:
         left = plan.cut_request_after
         with suppress(OSError):
             while data := client.recv(_BUFFER_BYTES if left is None else min(left, _BUFFER_BYTES)):
+                self._passing.wait()
                 server.sendall(data)
                 if left is not None:
                     left -= len(data)
@@ -117,6 +129,7 @@ class FaultProxy:
         with suppress(OSError):
             while piece := server.recv(self._room(plan, number)):
                 time.sleep(plan.latency_seconds)
+                self._passing.wait()
                 client.sendall(piece)
                 self.passed[number] += len(piece)
                 if self.passed[number] == plan.hang_after:

@@ -78,7 +78,16 @@ def _open_and_reset(client: RawClient) -> bytes:
 
 
 def ping_flood(flood: _Flood) -> str:
-    """Send pings as fast as the server takes them."""
+    """Send pings as fast as the server takes them, and read no answer."""
+    return _pings(flood, reading=False)
+
+
+def answered_ping_flood(flood: _Flood) -> str:
+    """Send pings as fast as the server answers them."""
+    return _pings(flood, reading=True)
+
+
+def _pings(flood: _Flood, *, reading: bool) -> str:
     _announce()
     count = hung_up = 0
     while not flood.over.is_set():
@@ -88,6 +97,8 @@ def ping_flood(flood: _Flood) -> str:
                     for _ in range(_BURST):
                         client.ping()
                     count += _BURST
+                    if reading:
+                        client.frames(0.0001)
         except OSError:
             hung_up += 1
     return f"{count:,} pings; hung up on {hung_up} times"
@@ -161,7 +172,15 @@ def _keep_scanning(flood: _Flood, ended: list[int], number: int, count: int) -> 
 
 ATTACKS = {
     attack.__name__: attack
-    for attack in (rapid_reset, ping_flood, opened_and_cancelled, stalled, slow_loris, full_scans)
+    for attack in (
+        rapid_reset,
+        ping_flood,
+        answered_ping_flood,
+        opened_and_cancelled,
+        stalled,
+        slow_loris,
+        full_scans,
+    )
 }
 
 

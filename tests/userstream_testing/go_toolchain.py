@@ -6,8 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from userstream_testing.debian_packages import Apt, PackagesNotFoundError, unpacked
-from userstream_testing.mysql_binaries import cache_folder
+from userstream_testing.debian_packages import Apt, PackageNotFoundError, cache_folder, unpacked
 
 __all__ = ["GoToolchain"]
 
@@ -35,12 +34,12 @@ class GoToolchain:
         bin_folder: Where `go` is.
 
     Raises:
-        PackagesNotFoundError: Go or a library is not to be had here.
+        PackageNotFoundError: Go or a library is not to be had here.
     """
 
     def __init__(self) -> None:
         """Fetch the packages on first use."""
-        folder = unpacked("go", _fetch)
+        folder = unpacked("go", _fetch, suite="sid")
         self._changelogs = folder / "usr/share/doc"
         self._libraries = folder / "usr/share/gocode"
         self._go_root = next(folder.glob("usr/lib/go-*"))
@@ -79,7 +78,7 @@ class GoToolchain:
             command, env=environment, cwd=folder, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise PackagesNotFoundError(f"go build {package} failed:\n{done.stderr[-2000:]}")
+            raise PackageNotFoundError(f"go build {package} failed:\n{done.stderr[-2000:]}")
 
     def generators(self, folder: Path) -> list[Path]:
         """Build protoc's plugins for Go into a folder; return them."""

@@ -5,26 +5,18 @@ they link against and started by their own dynamic linker, so that a package of 
 on an older one.
 """
 
-import fcntl
 import os
 import re
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = [
-    "Engine",
-    "ProgramNotFoundError",
-    "ServerProgram",
-    "cache_folder",
-    "find_server",
-    "locked",
-]
+from userstream_testing.debian_packages import Apt, PackageNotFoundError, dynamic_command, unpacked
+
+__all__ = ["Engine", "ProgramNotFoundError", "ServerProgram", "find_server"]
 
 Engine = Literal["mysql", "mariadb"]
 _PACKAGES: dict[Engine, tuple[str, ...]] = {
@@ -32,7 +24,6 @@ _PACKAGES: dict[Engine, tuple[str, ...]] = {
     "mariadb": ("mariadb-server-core",),
 }
 _BINARIES: dict[Engine, tuple[str, ...]] = {"mysql": ("mysqld",), "mariadb": ("mariadbd", "mysqld")}
-_DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _OTHERWISE = (
     "Put a server program on PATH, or name a running server in USERSTREAM_TEST_MYSQL_URL"
     " (mysql://user:password@host:port, an account that may create databases and users)."
@@ -59,11 +50,11 @@ class ServerProgram:
     version: str
     share: Path | None = None
 
-
-def cache_folder() -> Path:
-    """Return the folder that keeps unpacked programs and prepared data between runs."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "userstream"
+    @property
+    def plugins(self) -> Path | None:
+        """Its folder of plugins; None when it finds that itself."""
+        folder = Path(self.command[-1]).parent.parent / "lib/mysql/plugin"
+        return folder if self.share is not None and folder.is_dir() else None
 
 
 def find_server(engine: Engine) -> ServerProgram:
@@ -95,62 +86,31 @@ def _try(engine: Engine, command: tuple[str, ...], share: Path | None) -> Server
 
 def _unpacked(engine: Engine) -> ServerProgram:
     """Use the unpacked packages, unpacking them first when they are not there."""
-    folder = cache_folder() / f"{engine}-server"
-    with locked(folder.with_suffix(".lock")):
-        if not folder.is_dir():
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{engine}-") as scratch:
-                root = _download(engine, Path(scratch))
-                # A rename is all or nothing: a folder of this name is always complete.
-                root.rename(folder)
-    program = _try(engine, _linked_command(engine, folder), _share(engine, folder))
+    try:
+        folder = unpacked(
+            f"{engine}-server", lambda apt: _fetch(apt, engine), suite=_suite_for(engine)
+        )
+        binaries = [f"usr/sbin/{name}" for name in _BINARIES[engine]]
+        binary = next((name for name in binaries if (folder / name).exists()), binaries[0])
+        program = _try(engine, dynamic_command(folder, binary), _share(engine, folder))
+    except PackageNotFoundError as error:
+        raise ProgramNotFoundError(f"No {engine} server packages: {error} {_OTHERWISE}") from None
     if program is None:
         raise ProgramNotFoundError(f"The {engine} server in {folder} does not run. {_OTHERWISE}")
     return program
 
 
-def _download(engine: Engine, scratch: Path) -> Path:
-    """Fetch the server's packages and all they need, and unpack them into one folder."""
-    apt = _apt_settings(engine, scratch)
-    run = {"env": {**os.environ, "APT_CONFIG": str(apt)}, "capture_output": True, "text": True}
-    updated = subprocess.run(["apt-get", "-q", "update"], check=False, **run)  # type: ignore[call-overload]
-    for package in _PACKAGES[engine]:
-        fetch = ["apt-get", "-qy", "--no-install-recommends", "--download-only", "install", package]
-        if subprocess.run(fetch, check=False, **run).returncode == 0:  # type: ignore[call-overload]
-            break
-    else:
-        words = (updated.stderr or "").strip().splitlines()[-1:] or ["no such package"]
-        raise ProgramNotFoundError(f"No {engine} server packages: {words[0]}. {_OTHERWISE}")
-    root = scratch / "root"
-    root.mkdir()
-    for package_file in sorted((scratch / "cache/archives").glob("*.deb")):
-        subprocess.run(["dpkg", "-x", str(package_file), str(root)], check=True)
-    return root
+def _fetch(apt: Apt, engine: Engine) -> None:
+    """Fetch the first of the server's packages that there is, with all it needs."""
+    *others, last = _PACKAGES[engine]
+    for package in others:
+        with suppress(PackageNotFoundError):
+            return apt.download_with_libraries([package])
+    return apt.download_with_libraries([last])
 
 
-def _apt_settings(engine: Engine, scratch: Path) -> Path:
-    """Write settings that give apt-get a state of its own: no root, and nothing of the system changes."""
-    for folder in ("state/lists/partial", "cache/archives/partial"):
-        (scratch / folder).mkdir(parents=True)
-    # An empty list of installed packages makes apt-get fetch the libraries too, libc included.
-    (scratch / "status").touch()
-    settings = {
-        "Dir::State": scratch / "state",
-        "Dir::State::status": scratch / "status",
-        "Dir::Cache": scratch / "cache",
-        "APT::Sandbox::User": "",
-        "Acquire::Languages": "none",
-        "Acquire::Retries": "3",
-    }
-    if engine == "mysql" and not _suite_has_mysql():
-        mirror = _mirror()
-        sources = scratch / "sources.list"
-        signed = f"[signed-by={_DEBIAN_KEYRING}] " if _DEBIAN_KEYRING.exists() else ""
-        sources.write_text(f"deb {signed}{mirror} sid main\n", encoding="utf-8")
-        settings |= {"Dir::Etc::sourcelist": sources, "Dir::Etc::sourceparts": "-"}
-    path = scratch / "apt.conf"
-    lines = [f'{name} "{value}";' for name, value in settings.items()]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+def _suite_for(engine: Engine) -> str | None:
+    return "sid" if engine == "mysql" and not _suite_has_mysql() else None
 
 
 def _suite_has_mysql() -> bool:
@@ -162,45 +122,7 @@ def _suite_has_mysql() -> bool:
     return bool(shown.stdout.strip())
 
 
-def _mirror() -> str:
-    """Return the mirror the system itself uses."""
-    listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(COMPONENT)", "Created-By: Packages"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    for line in listed.stdout.splitlines():
-        uri, _, component = line.partition(" ")
-        if component == "main" and "security" not in uri:
-            return uri
-    raise ProgramNotFoundError(f"The system's package sources name no mirror. {_OTHERWISE}")
-
-
-def _linked_command(engine: Engine, folder: Path) -> tuple[str, ...]:
-    """Start the program with its own dynamic linker and libraries."""
-    linkers = [*folder.glob("usr/lib64/ld-linux*.so.*"), *folder.glob("lib64/ld-linux*.so.*")]
-    linkers += [*folder.glob("usr/lib/*/ld-linux*.so.*"), *folder.glob("lib/*/ld-linux*.so.*")]
-    binaries = [folder / "usr/sbin" / name for name in _BINARIES[engine]]
-    binary = next((path for path in binaries if path.exists()), None)
-    # The symbolic link of the linker is absolute in some releases, so the real file is wanted.
-    linker = next((path for path in linkers if path.exists()), None)
-    if binary is None or linker is None:
-        raise ProgramNotFoundError(f"{folder} is not complete. Delete it and try again.")
-    libraries = {str(p.parent) for pattern in ("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*")
-                 for d in folder.glob(pattern) if d.is_dir() for p in [d / "x"]}  # fmt: skip
-    libraries |= {str(path.parent) for path in folder.glob("usr/lib/*-linux-gnu*/*/lib*.so*")}
-    return (str(linker), "--library-path", ":".join(sorted(libraries)), str(binary))
-
-
 def _share(engine: Engine, folder: Path) -> Path | None:
     names = ("mariadb", "mysql") if engine == "mariadb" else ("mysql",)
     shares = [folder / "usr/share" / name for name in names]
     return next((path for path in shares if path.is_dir()), None)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time unpack."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

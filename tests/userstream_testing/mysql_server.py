@@ -14,12 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from userstream_testing.debian_packages import cache_folder, locked
 from userstream_testing.mysql_binaries import (
     Engine,
     ServerProgram,
-    cache_folder,
     find_server,
-    locked,
 )
 
 __all__ = ["PrivateServer", "free_port"]
@@ -53,6 +52,7 @@ class PrivateServer:
     Args:
         engine: `mysql` or `mariadb`.
         options: More options for the server program.
+        account: The account's name and password; a password of its own by default.
 
     Attributes:
         options: The same; others count from the next start.
@@ -63,7 +63,12 @@ class PrivateServer:
 
     host = "127.0.0.1"
 
-    def __init__(self, engine: Engine = "mysql", options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        engine: Engine = "mysql",
+        options: Sequence[str] = (),
+        account: tuple[str, str] | None = None,
+    ) -> None:
         """Start the server.
 
         Raises:
@@ -71,14 +76,16 @@ class PrivateServer:
             RuntimeError: It does not start; the message has the end of its log.
         """
         self.program = find_server(engine)
-        self.user, self.password = "tester", secrets.token_urlsafe(12)
+        self.user, self.password = account or ("tester", secrets.token_urlsafe(12))
         self.port = free_port()
         self.options = tuple(options)
         # Short, because a socket's path may have 107 bytes only.
         self._folder = Path(tempfile.mkdtemp(prefix="us-my-"))
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            shutil.copytree(_prepared_data(self.program), self._folder / "data")
+            # Without the identity that the prepared data has: in a cluster each server needs one of its own.
+            data, without = _prepared_data(self.program), shutil.ignore_patterns("auto.cnf")
+            shutil.copytree(data, self._folder / "data", ignore=without)
             self._write_account()
             self.start()
         except BaseException:
@@ -87,7 +94,7 @@ class PrivateServer:
 
     @property
     def url(self) -> str:
-        """See the class."""
+        """Where it is, for the account that may do everything."""
         return f"mysql://{self.user}:{self.password}@{self.host}:{self.port}"
 
     @property
@@ -127,6 +134,13 @@ class PrivateServer:
     def restart(self) -> None:
         """Kill it and start it again."""
         self.kill()
+        self.start()
+
+    def restart_empty(self) -> None:
+        """Kill it and start it again with the data of a new server."""
+        self.kill()
+        shutil.rmtree(self._folder / "data")
+        shutil.copytree(_prepared_data(self.program), self._folder / "data")
         self.start()
 
     def pause(self) -> None:
@@ -170,6 +184,8 @@ class PrivateServer:
         """Write the statements the server runs at each start."""
         account = f"'{self.user}'@'%'"
         (self._folder / "account.sql").write_text(
+            # Every server makes the account itself; replicas must not get it from the others again.
+            "SET SESSION sql_log_bin = 0;\n"
             f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '{self.password}';\n"
             f"GRANT ALL ON *.* TO {account} WITH GRANT OPTION;\n",
             encoding="utf-8",

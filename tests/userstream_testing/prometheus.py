@@ -1,11 +1,8 @@
 """A real Prometheus: found on PATH, or unpacked from Debian's package into the cache folder."""
 
 import json
-import os
-import re
 import shutil
 import subprocess
-import tempfile
 import time
 import urllib.parse
 import urllib.request
@@ -14,24 +11,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from userstream_testing.mysql_binaries import cache_folder, locked
+from userstream_testing.debian_packages import Apt, PackageNotFoundError, unpacked
 from userstream_testing.mysql_server import free_port
 
 __all__ = [
     "Prometheus",
-    "PrometheusNotFoundError",
     "PrometheusPrograms",
     "find_prometheus",
     "find_prometheus_with_pages",
 ]
 
 _PROGRAMS = ("prometheus", "promtool")
-_PAGES_NEED = re.compile(r"^(?:libjs|fonts)-[\w.+-]+$", re.MULTILINE)
+_PAGES_NEED = r"(?:libjs|fonts)-[\w.+-]+"
 _START_SECONDS = 30.0
-
-
-class PrometheusNotFoundError(RuntimeError):
-    """There is no Prometheus to be had here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +39,17 @@ def find_prometheus() -> PrometheusPrograms:
     """Find Prometheus, unpacking it if need be (20 MB, some seconds, once).
 
     Raises:
-        PrometheusNotFoundError: It is neither installed nor to be had as a package.
+        PackageNotFoundError: It is neither installed nor to be had as a package.
     """
     found = [path for name in _PROGRAMS if (path := shutil.which(name))]
     if len(found) < len(_PROGRAMS):
-        found = [str(_unpacked("prometheus") / "usr/bin" / name) for name in _PROGRAMS]
+        found = [
+            str(unpacked("prometheus", lambda apt: apt.download(["prometheus"])) / "usr/bin" / name)
+            for name in _PROGRAMS
+        ]
     # It links against nothing but libc.
     if subprocess.run([found[0], "--version"], capture_output=True, check=False).returncode:
-        raise PrometheusNotFoundError(f"{found[0]} does not run here.")
+        raise PackageNotFoundError(f"{found[0]} does not run here.")
     return PrometheusPrograms(*map(Path, found))
 
 
@@ -62,52 +57,15 @@ def find_prometheus_with_pages() -> PrometheusPrograms:
     """Unpack Debian's Prometheus with what its pages need, which are packages of their own (3 MB).
 
     Raises:
-        PrometheusNotFoundError: It is not to be had as a package.
+        PackageNotFoundError: It is not to be had as a package.
     """
-    folder = _unpacked("prometheus-pages", pages=True)
+    folder = unpacked("prometheus-pages", _fetch_with_pages)
     server, tool = (folder / "usr/bin" / name for name in _PROGRAMS)
     return PrometheusPrograms(server, tool, folder / "usr/share/prometheus/web")
 
 
-def _unpacked(name: str, *, pages: bool = False) -> Path:
-    folder = cache_folder() / name
-    with locked(folder.with_suffix(".lock")):
-        if not folder.is_dir():
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as scratch:
-                # A rename is all or nothing: a folder of this name is always complete.
-                _download(Path(scratch), pages=pages).rename(folder)
-    return folder
-
-
-def _download(scratch: Path, *, pages: bool) -> Path:
-    """Fetch packages with a state of apt's own, and unpack them: no root, and nothing is installed."""
-    for folder in ("state/lists/partial", "cache/archives/partial", "root"):
-        (scratch / folder).mkdir(parents=True)
-    settings = {"Dir::State": scratch / "state", "Dir::Cache": scratch / "cache"}
-    config = scratch / "apt.conf"
-    config.write_text(
-        "".join(f'{name} "{value}";\n' for name, value in settings.items())
-        + 'APT::Sandbox::User "";\nAcquire::Languages "none";\nAcquire::Retries "3";\n'
-    )
-
-    def run(*command: str) -> str:
-        return subprocess.run(
-            command,
-            env={**os.environ, "APT_CONFIG": str(config)},
-            cwd=scratch, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-
-    try:
-        run("apt-get", "-q", "update")
-        needs = run("apt-cache", "depends", "--recurse", "-i", "prometheus") if pages else ""
-        run("apt-get", "-q", "download", "prometheus", *sorted(set(_PAGES_NEED.findall(needs))))
-        for package in scratch.glob("*.deb"):
-            run("dpkg", "-x", str(package), str(scratch / "root"))
-    except (OSError, subprocess.CalledProcessError):
-        raise PrometheusNotFoundError(
-            "No prometheus on PATH, and apt-get has no such package."
-        ) from None
-    return scratch / "root"
+def _fetch_with_pages(apt: Apt) -> None:
+    apt.download(["prometheus", *apt.depends_indirectly("prometheus", _PAGES_NEED)])
 
 
 class Prometheus:

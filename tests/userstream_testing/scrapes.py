@@ -19,7 +19,6 @@ class Scrape:
     """
 
     def __init__(self, samples: list[Sample]) -> None:
-        """See the class."""
         self.samples = samples
 
     @classmethod

@@ -6,11 +6,15 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from userstream_testing.debian_packages import PackagesNotFoundError, dynamic_command, unpacked
+from userstream_testing.debian_packages import (
+    PackageNotFoundError,
+    cache_folder,
+    dynamic_command,
+    unpacked,
+)
 from userstream_testing.go_toolchain import GoToolchain
-from userstream_testing.mysql_binaries import cache_folder
 
-__all__ = ["TOOLCHAINS", "PackagesNotFoundError"]
+__all__ = ["TOOLCHAINS", "PackageNotFoundError"]
 
 
 def _go() -> dict[str, str]:
@@ -27,7 +31,9 @@ def _go() -> dict[str, str]:
 def _protoc(folder: Path) -> None:
     """Write a `protoc` that runs the newest one with its own libraries."""
     package = unpacked(
-        "protoc", lambda apt: apt.download_with_libraries(("protobuf-compiler", "libprotobuf-dev"))
+        "protoc",
+        lambda apt: apt.download_with_libraries(("protobuf-compiler", "libprotobuf-dev")),
+        suite="sid",
     )
     command = " ".join(dynamic_command(package, "usr/bin/protoc"))
     script = folder / "protoc"
@@ -46,4 +52,4 @@ def _path(*folders: Path) -> dict[str, str]:
 
 
 TOOLCHAINS: dict[str, Callable[[], dict[str, str]]] = {"go": _go}
-"""What each returns: environment variables, none where the machine has the tools. Raises PackagesNotFoundError."""
+"""What each returns: environment variables, none where the machine has the tools. Raises PackageNotFoundError."""

@@ -1,10 +1,11 @@
-"""What an export's file holds: its format and compression, from the options or the file's name."""
+"""What an export's file holds: its format, compression and columns, from the options or the file's name."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import PurePath
 
+from userstream_client.cli._columns import ALL_COLUMNS, Columns
 from userstream_client.cli._compression import Compression, check_compression
 from userstream_client.cli._problems import UsageProblem
 
@@ -41,10 +42,11 @@ _COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """The format of a file's rows, and how the whole is compressed around them."""
+    """The format of a file's rows, how the whole is compressed around them, and their columns."""
 
     format: FileFormat
     compression: Compression = Compression.NONE
+    columns: Columns = ALL_COLUMNS
 
 
 def named_type(name: str) -> tuple[FileFormat | None, Compression | None]:
@@ -56,7 +58,10 @@ def named_type(name: str) -> tuple[FileFormat | None, Compression | None]:
 
 
 def file_type_from(
-    name: str, style: FileFormat | None, compression: Compression | None
+    name: str,
+    style: FileFormat | None,
+    compression: Compression | None,
+    columns: Columns = ALL_COLUMNS,
 ) -> FileType:
     """Return the type of an export: options first, then the name, then plain CSV.
 
@@ -64,6 +69,7 @@ def file_type_from(
         name: The output's name.
         style: From `--format`.
         compression: From `--compress`.
+        columns: From `--fields`.
 
     Raises:
         UsageProblem: They contradict each other, or a library is missing.
@@ -76,6 +82,7 @@ def file_type_from(
     found = FileType(
         style or named_format or FileFormat.CSV,
         compression or named_compression or Compression.NONE,
+        columns,
     )
     check_file_type(found)
     return found

@@ -3,12 +3,17 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 __all__ = ["csv_text", "encoder_for", "escaped", "ndjson_text", "tsv_text"]
 
 Row = Sequence[object]
+# Not printable by themselves: the joiners inside emoji (families) and Indic or Persian words, and a flag's region.
+_PIECES = re.compile(
+    "(?P<joined>[\u200c\u200d]|\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)|.", re.DOTALL
+)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -36,12 +41,15 @@ def tsv_text(_columns: Sequence[str], rows: Iterable[Row]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text in which nothing can break a line or steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
+    """Return text in which nothing can break a line or steer a terminal; emoji sequences stay as they are."""
+    return text if text.isprintable() else _PIECES.sub(_escaped_piece, text)
+
+
+def _escaped_piece(match: re.Match[str]) -> str:
+    piece = match[0]
+    if match["joined"] or piece.isprintable():
+        return piece
+    return piece.encode("unicode_escape").decode("ascii")
 
 
 def encoder_for(name: str) -> Callable[[Sequence[str], Iterable[Row]], str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from userstream_client.cli._columns import ALL_COLUMNS, Columns
 from userstream_client.cli._compression import Compression
 from userstream_client.cli._file_types import FileFormat, FileType
 from userstream_client.cli._problems import UsageProblem
@@ -76,6 +77,7 @@ class Manifest:
         finished_at: When the file was complete, in UTC.
         server_version: The server's; None where the server does not say it.
         client_version: This program's; None where it is not installed.
+        fields: The columns, where it does not hold all; None for all, and then left out of the file.
     """
 
     file: str
@@ -93,6 +95,7 @@ class Manifest:
     finished_at: str
     server_version: str | None = None
     client_version: str | None = None
+    fields: list[str] | None = None
     manifest_version: int = field(default=_VERSION)
 
     @staticmethod
@@ -102,7 +105,12 @@ class Manifest:
 
     def text(self) -> str:
         """Return it as JSON."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        values = asdict(self)
+        if self.fields is None:
+            del values[
+                "fields"
+            ]  # as in manifests of versions that knew no fields, which they can still read
+        return json.dumps(values, indent=2) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":
@@ -138,8 +146,22 @@ class Manifest:
 
     @property
     def file_type(self) -> FileType:
-        """The file's format and compression."""
-        return FileType(FileFormat(self.format), Compression(self.compression))
+        """The file's format, compression and columns."""
+        return FileType(FileFormat(self.format), Compression(self.compression), self.columns)
+
+    @property
+    def columns(self) -> Columns:
+        """The file's columns.
+
+        Raises:
+            ValueError: There are none like these.
+        """
+        if self.fields is None:
+            return ALL_COLUMNS
+        named = tuple(name for name in User._fields if name in self.fields)
+        if not self.fields or list(named) != self.fields or named[0] != User._fields[0]:
+            raise ValueError(self.fields)
+        return Columns(named)
 
     @property
     def where(self) -> UserFilter:

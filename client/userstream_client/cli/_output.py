@@ -3,22 +3,17 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from userstream_client.cli._arguments import Format
-from userstream_client.cli._formats import Row, encoder_for, escaped
+from userstream_client.cli._arguments import Format, Layout
+from userstream_client.cli._formats import Row, encoder_for
+from userstream_client.cli._problems import UsageProblem
+from userstream_client.cli._table import TerminalTable
 
-__all__ = ["USER_COLUMNS", "Output", "note"]
-
-USER_COLUMNS = ("user_id", "name", "email", "age")
-_WIDTHS = {"user_id": 36, "age": 4, "batch": 6, "page": 6, "estimated_users": 15}
-_NUMBERS = {"age", "estimated_users"}
-_ROWS_AT_ONCE = 200
+__all__ = ["Output", "give_up_stdout", "note", "say_verdict"]
 
 
 class Output:
@@ -26,34 +21,46 @@ class Output:
 
     Args:
         style: How.
-        columns: Their names.
+        columns: The names of the values in a row.
+        layout: Which of them to print, and how.
+
+    Raises:
+        UsageProblem: A column to print does not exist.
     """
 
-    def __init__(self, style: Format, columns: Sequence[str]) -> None:
-        """Print nothing yet: the call may still fail."""
-        self._columns = columns
+    def __init__(self, style: Format, columns: Sequence[str], layout: Layout) -> None:
+        places = _chosen(columns, layout.columns)
+        self._columns = [columns[place] for place in places]
+        # None where rows are printed as they are.
+        self._places = None if places == list(range(len(columns))) else places
         self._encode = encoder_for(style)
-        self._table = _TerminalTable(columns) if _pretty(style) else None
+        self._table = _table(style, self._columns, layout)
         if isinstance(sys.stdout, io.TextIOWrapper):
             # What is piped is UTF-8 and has line feeds, whatever the locale says.
             sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
-        self._heading = style is not Format.NDJSON and self._table is None
+        self._heading = layout.heading and style is not Format.NDJSON and self._table is None
+        self._begins_with_heading = self._heading
+
+    @property
+    def has_heading(self) -> bool:
+        """Whether a file or pipe begins with the columns' names."""
+        return self._begins_with_heading
 
     def write(self, rows: Iterable[Row]) -> None:
         """Print rows, now."""
-        with _quiet_pipe():
-            if self._table:
-                self._table.write(list(rows))
-            else:
-                self._head()
-                sys.stdout.write(self._encode(self._columns, list(rows)))
-            sys.stdout.flush()
+        if self._places is not None:
+            rows = [[row[place] for place in self._places] for row in rows]
+        if self._table:
+            self._table.write(rows)
+        else:
+            self._head()
+            sys.stdout.write(self._encode(self._columns, list(rows)))
+        sys.stdout.flush()
 
     def close(self) -> None:
         """Print the heading if no row came, and flush while a broken pipe can still be answered."""
-        with _quiet_pipe():
-            self._head()
-            sys.stdout.flush()
+        self._head()
+        sys.stdout.flush()
 
     def _head(self) -> None:
         if self._heading:
@@ -61,52 +68,34 @@ class Output:
             self._heading = False
 
 
-class _TerminalTable:
-    """A table that grows: all its parts have the same columns, only the first a heading."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        """Take the columns' names."""
-        self._columns = columns
-        self._console = Console(highlight=False)
-        self._heading = True
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Print rows."""
-        for begin in range(0, len(rows), _ROWS_AT_ONCE):
-            self._write_some(rows[begin : begin + _ROWS_AT_ONCE])
-
-    def _write_some(self, rows: Sequence[Row]) -> None:
-        table = Table(box=None, expand=True, show_header=self._heading, pad_edge=False)
-        for column in self._columns:
-            width = _WIDTHS.get(column)
-            table.add_column(
-                column,
-                width=width,
-                ratio=None if width else 1,
-                no_wrap=True,
-                overflow="ellipsis",
-                justify="right" if column in _NUMBERS else "left",
-            )
-        for row in rows:
-            # Text, not str: rich would take square brackets for markup.
-            table.add_row(*[Text(escaped(str(value))) for value in row])
-        self._console.print(table)
-        self._heading = False
+def _table(style: Format, columns: Sequence[str], layout: Layout) -> TerminalTable | None:
+    if style is not Format.TABLE or not sys.stdout.isatty():
+        return None
+    return TerminalTable(columns, wide=layout.wide, heading=layout.heading)
 
 
-@contextmanager
-def _quiet_pipe() -> Iterator[None]:
-    """Leave with exit code 0 when whoever reads has enough, as `head` has: that is no failure."""
+def _chosen(columns: Sequence[str], text: str) -> list[int]:
+    """Return the places of the columns that `--columns` names."""
+    names = [name.strip() for name in text.split(",")] if text else list(columns)
+    if len(set(names)) < len(names) or not set(names) <= set(columns):
+        raise UsageProblem(
+            f"--columns: takes some of {','.join(columns)}, each once, with commas between"
+        )
+    return [columns.index(name) for name in names]
+
+
+def say_verdict(line: str) -> None:
+    """Print a line of a verdict; a reader that is gone changes nothing about the exit code."""
     try:
-        yield
+        typer.echo(line)
     except BrokenPipeError:
-        # Python flushes stdout once more on its way out, which would fail again, and aloud.
+        give_up_stdout()
+
+
+def give_up_stdout() -> None:
+    """Lead standard output nowhere: Python flushes it once more on its way out, which could fail or hang again."""
+    with suppress(OSError):  # one that is no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
-
-
-def _pretty(style: Format) -> bool:
-    return style is Format.TABLE and sys.stdout.isatty()
 
 
 def note(text: str) -> None:

@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from userstream_client.cli._columns import Columns
 from userstream_client.cli._compression import decompressed
 from userstream_client.cli._file_types import FileFormat, FileType
-from userstream_client.cli._output import USER_COLUMNS
 from userstream_client.cli._problems import DamagedFile
 from userstream_client.models import User
 
@@ -43,25 +43,39 @@ def taken(users: Iterator[User], most: int) -> tuple[list[User], DamagedFile | N
 
 
 def _csv_users(file: BinaryIO, file_type: FileType) -> Iterator[User]:
-    reader = csv.reader(_lines(file, file_type), strict=True)
+    columns, reader = file_type.columns, csv.reader(_lines(file, file_type), strict=True)
     try:
-        if next(reader, None) != list(USER_COLUMNS):
-            raise DamagedFile(f"its first line is not {','.join(USER_COLUMNS)}")
+        heading = next(reader, [])
+        if heading != list(columns.names):
+            raise DamagedFile(
+                f"its first line is not {','.join(columns.names)}{_exported_with(heading)}"
+            )
         for row in reader:
-            yield _csv_user(row, reader.line_num)
+            yield _csv_user(row, reader.line_num, columns)
     except csv.Error:
         raise DamagedFile(f"line {reader.line_num} is no CSV") from None
 
 
-def _csv_user(row: list[str], line: int) -> User:
+def _csv_user(row: list[str], line: int, columns: Columns) -> User:
+    values: list[Any] = list(row)
     try:
-        user_id, name, email, digits = row
-        age = int(digits)
-    except ValueError:
+        if columns.names[-1] == "age":
+            values[-1] = int(row[-1])
+        user = columns.user(values)
+    except (ValueError, LookupError, TypeError):
         raise DamagedFile(f"line {line} is not a user") from None
-    if str(age) != digits:
+    if columns.names[-1] == "age" and str(user.age) != row[-1]:
         raise DamagedFile(f"line {line} has an age that is no plain whole number")
-    return User(user_id, name, email, age)
+    return user
+
+
+def _exported_with(names: Iterable[str]) -> str:
+    """Return what to do if these are the columns of an export with other fields; empty if they are not."""
+    found = tuple(names)
+    named = tuple(name for name in User._fields if name in found)
+    if not found or found != named or found[0] != User._fields[0]:
+        return ""
+    return f", but {','.join(found)}: if it was exported so, repeat its --fields"
 
 
 def _ndjson_users(file: BinaryIO, file_type: FileType) -> Iterator[User]:
@@ -70,9 +84,10 @@ def _ndjson_users(file: BinaryIO, file_type: FileType) -> Iterator[User]:
             found = json.loads(line)
         except (ValueError, RecursionError):
             found = None
-        if not isinstance(found, dict) or tuple(found) != USER_COLUMNS:
-            raise DamagedFile(f"line {number} is not a user")
-        yield _typed(list(found.values()), f"line {number}")
+        if not isinstance(found, dict) or tuple(found) != file_type.columns.names:
+            hint = _exported_with(found) if isinstance(found, dict) and number == 1 else ""
+            raise DamagedFile(f"line {number} is not a user{hint}")
+        yield _typed(list(found.values()), f"line {number}", file_type.columns)
 
 
 def _lines(file: BinaryIO, file_type: FileType) -> Iterator[str]:
@@ -102,7 +117,7 @@ def _decoded(data: bytes, lines_before: int) -> str:
         raise DamagedFile(f"line {line} is not UTF-8") from None
 
 
-def _parquet_users(file: BinaryIO, _file_type: FileType) -> Iterator[User]:
+def _parquet_users(file: BinaryIO, file_type: FileType) -> Iterator[User]:
     from pyarrow import parquet  # noqa: PLC0415 - large, and an extra
 
     yield from _columnar_users(
@@ -110,6 +125,7 @@ def _parquet_users(file: BinaryIO, _file_type: FileType) -> Iterator[User]:
         lambda: parquet.ParquetFile(file),
         lambda opened: opened.schema_arrow,
         _parquet_batches,
+        file_type.columns,
     )
 
 
@@ -119,7 +135,7 @@ def _parquet_batches(opened: Any) -> Iterator[Any]:
         yield from opened.iter_batches(_BATCH_ROWS, row_groups=[group], use_threads=False)
 
 
-def _arrow_users(file: BinaryIO, _file_type: FileType) -> Iterator[User]:
+def _arrow_users(file: BinaryIO, file_type: FileType) -> Iterator[User]:
     from pyarrow import ipc  # noqa: PLC0415 - large, and an extra
 
     yield from _columnar_users(
@@ -127,6 +143,7 @@ def _arrow_users(file: BinaryIO, _file_type: FileType) -> Iterator[User]:
         lambda: ipc.open_file(file),
         lambda opened: opened.schema,
         _arrow_batches,
+        file_type.columns,
     )
 
 
@@ -142,30 +159,35 @@ def _columnar_users(
     start: Callable[[], Any],
     schema_of: Callable[[Any], Any],
     batches_of: Callable[[Any], Iterable[Any]],
+    columns: Columns,
 ) -> Iterator[User]:
     import pyarrow as pa  # noqa: PLC0415 - large, and an extra
 
     row = 0
     try:
         opened = start()
-        if tuple(schema_of(opened).names) != USER_COLUMNS:
-            raise DamagedFile(f"its columns are not {', '.join(USER_COLUMNS)}")
+        found = tuple(schema_of(opened).names)
+        if found != columns.names:
+            raise DamagedFile(
+                f"its columns are not {', '.join(columns.names)}{_exported_with(found)}"
+            )
         for batch in batches_of(opened):
             for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 row += 1
-                yield _typed(values, f"row {row}")
+                yield _typed(values, f"row {row}", columns)
     # The file itself was opened before, and is readable.
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         raise DamagedFile(f"it is no whole {name} file, from row {row + 1} on") from None
 
 
-def _typed(values: Sequence[Any], place: str) -> User:
-    user_id, name, email, age = values
+def _typed(values: Sequence[Any], place: str, columns: Columns) -> User:
+    user = columns.user(values)
+    user_id, name, email, age = user
     texts = isinstance(user_id, str) and isinstance(name, str) and isinstance(email, str)
     # An id that cannot be printed could hold half a surrogate pair, which has no bytes to take a checksum of.
     if not texts or type(age) is not int or not user_id.isprintable():
         raise DamagedFile(f"{place} is not a user")
-    return User(user_id, name, email, age)
+    return user
 
 
 _READERS: dict[FileFormat, Callable[[BinaryIO, FileType], Iterator[User]]] = {

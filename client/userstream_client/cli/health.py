@@ -3,9 +3,15 @@
 import typer
 
 from userstream_client.cli import _arguments as args
+from userstream_client.cli._output import say_verdict
 from userstream_client.models import HealthStatus
 
-__all__ = ["health"]
+__all__ = ["EXAMPLES", "health"]
+
+EXAMPLES = (
+    "userstream health",
+    "userstream health --target db1.example:50051 --timeout 2",
+)
 
 
 def health(*, target: args.Target = None, timeout: args.Timeout = None) -> None:
@@ -13,6 +19,6 @@ def health(*, target: args.Target = None, timeout: args.Timeout = None) -> None:
     with args.open_client(target, timeout) as client:
         found = client.health()
     worst = found.service if found.server is HealthStatus.SERVING else found.server
-    typer.echo(worst.name)
+    say_verdict(worst.name)
     if not found.serving:
         raise typer.Exit(1)

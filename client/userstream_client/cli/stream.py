@@ -1,14 +1,18 @@
 """`userstream stream`: users one after another."""
 
-from contextlib import closing
-
-from userstream_client._streams import BatchStream
 from userstream_client.cli import _arguments as args
-from userstream_client.cli._output import USER_COLUMNS, Output, note
-from userstream_client.errors import DataIntegrityError, InvalidRequestError, UserStreamError
-from userstream_client.models import Consistency, Receipt
+from userstream_client.cli._columns import columns_from
+from userstream_client.cli._output import Output
+from userstream_client.cli._printing import print_stream
+from userstream_client.models import Consistency
 
-__all__ = ["explained", "stream", "summed_up"]
+__all__ = ["EXAMPLES", "stream"]
+
+EXAMPLES = (
+    "userstream stream --limit 10",
+    "userstream stream --age-over 25 --format csv > users.csv",
+    "userstream stream --email-domain example.com --format ndjson | jq .name",
+)
 
 
 def stream(
@@ -18,7 +22,11 @@ def stream(
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
+    fields: args.Fields = "",
     style: args.FormatOption = args.Format.TABLE,
+    columns: args.Columns = "",
+    wide: args.Wide = False,
+    no_header: args.NoHeader = False,
     partition: args.PartitionOption = "",
     consistency: args.ConsistencyOption = Consistency.LIVE,
     resume_token: args.ResumeToken = "",
@@ -26,8 +34,11 @@ def stream(
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
-    """Print the users in order of user_id, each as soon as it comes."""
+    """Print users in order of user_id. Each is printed as soon as it comes."""
+    layout = args.Layout(columns, wide, not no_header)
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
+    wanted = columns_from(fields)
+    output = Output(style, wanted.names, layout)
     with args.open_client(target, timeout, no_resume=no_resume) as client:
         users = client.stream_users(
             where,
@@ -35,33 +46,6 @@ def stream(
             partition=partition,
             consistency=consistency,
             resume_token=resume_token,
+            fields=wanted.fields,
         )
-        with closing(users.chunks()) as chunks:
-            output = Output(style, USER_COLUMNS)
-            try:
-                for chunk in chunks:
-                    output.write(chunk)
-            except UserStreamError as error:
-                raise explained(error, chunks) from None
-            output.close()
-            note(summed_up(chunks.receipt))
-
-
-def explained(error: UserStreamError, stream: BatchStream) -> UserStreamError:
-    """Return the error with the token from which another run can resume, where that is of use.
-
-    After wrong data it is not: the rest would be read without the users before it, so their CRC-32
-    would go unchecked.
-    """
-    final = isinstance(error, (InvalidRequestError, DataIntegrityError))
-    if stream.resume_token and not final:
-        error.message += f"; go on with --resume-token {stream.resume_token}"
-    return error
-
-
-def summed_up(receipt: Receipt | None) -> str:
-    """Return a line about a finished stream."""
-    if receipt is None:
-        return ""
-    resumed = f", resumed {receipt.resumed_count} times" if receipt.resumed_count else ""
-    return f"{receipt.user_count} users, all accounted for{resumed}"
+        print_stream(users.chunks(), output, wanted.rows)

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n userstream/v1/user_service.proto\x12\ruserstream.v1\"A\n\x04User\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0b\n\x03\x61ge\x18\x04 \x01(\x03\"\x81\x01\n\nUserFilter\x12\x15\n\x08\x61ge_over\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\tage_up_to\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0bname_prefix\x18\x03 \x01(\t\x12\x14\n\x0c\x65mail_domain\x18\x04 \x01(\tB\x0b\n\t_age_overB\x0c\n\n_age_up_to\"O\n\x0eStreamProgress\x12\x12\n\nusers_sent\x18\x01 \x01(\x03\x12\x17\n\x0f\x65stimated_users\x18\x02 \x01(\x03\x12\x10\n\x08\x66raction\x18\x03 \x01(\x01\"\xae\x01\n\rStreamReceipt\x12\x12\n\nuser_count\x18\x01 \x01(\x03\x12\x15\n\ruser_id_crc32\x18\x02 \x01(\x07\x12/\n\x0b\x63onsistency\x18\x03 \x01(\x0e\x32\x1a.userstream.v1.Consistency\x12\x15\n\rresumed_count\x18\x04 \x01(\x05\x12*\n\tkey_order\x18\x05 \x01(\x0e\x32\x17.userstream.v1.KeyOrder\"\xc7\x01\n\x12StreamUsersRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x11\n\tpartition\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x03\x12\x1d\n\x15max_users_per_message\x18\x05 \x01(\x05\x12/\n\x0b\x63onsistency\x18\x06 \x01(\x0e\x32\x1a.userstream.v1.Consistency\"\xdb\x01\n\x13StreamUsersResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.userstream.v1.User\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12/\n\x08progress\x18\x03 \x01(\x0b\x32\x1d.userstream.v1.StreamProgress\x12-\n\x07receipt\x18\x04 \x01(\x0b\x32\x1c.userstream.v1.StreamReceipt\x12*\n\tkey_order\x18\x05 \x01(\x0e\x32\x17.userstream.v1.KeyOrder\"\xbb\x01\n\x11\x42\x61tchUsersRequest\x12\x12\n\nbatch_size\x18\x01 \x01(\x05\x12)\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12\x11\n\tpartition\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x03\x12/\n\x0b\x63onsistency\x18\x06 \x01(\x0e\x32\x1a.userstream.v1.Consistency\"\xda\x01\n\x12\x42\x61tchUsersResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.userstream.v1.User\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12/\n\x08progress\x18\x03 \x01(\x0b\x32\x1d.userstream.v1.StreamProgress\x12-\n\x07receipt\x18\x04 \x01(\x0b\x32\x1c.userstream.v1.StreamReceipt\x12*\n\tkey_order\x18\x05 \x01(\x0e\x32\x17.userstream.v1.KeyOrder\"\x87\x01\n\x0fPaginateRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x12\n\npage_limit\x18\x04 \x01(\x05\x12)\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x19.userstream.v1.UserFilter\"\x90\x01\n\x10PaginateResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.userstream.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bpage_number\x18\x03 \x01(\x03\x12*\n\tkey_order\x18\x04 \x01(\x0e\x32\x17.userstream.v1.KeyOrder\"Y\n\x11\x41verageAgeRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12\x19\n\x11include_histogram\x18\x02 \x01(\x08\"\x8f\x01\n\x12\x41verageAgeResponse\x12\x18\n\x0b\x61verage_age\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nuser_count\x18\x02 \x01(\x03\x12\x0f\n\x07\x61ge_sum\x18\x03 \x01(\x03\x12*\n\thistogram\x18\x04 \x03(\x0b\x32\x17.userstream.v1.AgeCountB\x0e\n\x0c_average_age\"+\n\x08\x41geCount\x12\x0b\n\x03\x61ge\x18\x01 \x01(\x03\x12\x12\n\nuser_count\x18\x02 \x01(\x03\"Z\n\x17StreamAverageAgeRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\xbf\x01\n\x18StreamAverageAgeResponse\x12\x18\n\x0b\x61verage_age\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nuser_count\x18\x02 \x01(\x03\x12\x0f\n\x07\x61ge_sum\x18\x03 \x01(\x03\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12/\n\x08progress\x18\x05 \x01(\x0b\x32\x1d.userstream.v1.StreamProgress\x12\r\n\x05\x66inal\x18\x06 \x01(\x08\x42\x0e\n\x0c_average_age\"[\n\x15PartitionUsersRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12\x17\n\x0fpartition_count\x18\x02 \x01(\x05\"F\n\x16PartitionUsersResponse\x12,\n\npartitions\x18\x01 \x03(\x0b\x32\x18.userstream.v1.Partition\"7\n\tPartition\x12\x11\n\tpartition\x18\x01 \x01(\t\x12\x17\n\x0f\x65stimated_users\x18\x02 \x01(\x03*>\n\x08KeyOrder\x12\x19\n\x15KEY_ORDER_UNSPECIFIED\x10\x00\x12\x17\n\x13KEY_ORDER_COLLATION\x10\x01*Z\n\x0b\x43onsistency\x12\x1b\n\x17\x43ONSISTENCY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43ONSISTENCY_LIVE\x10\x01\x12\x18\n\x14\x43ONSISTENCY_SNAPSHOT\x10\x02\x32\xa2\x04\n\x0bUserService\x12V\n\x0bStreamUsers\x12!.userstream.v1.StreamUsersRequest\x1a\".userstream.v1.StreamUsersResponse0\x01\x12S\n\nBatchUsers\x12 .userstream.v1.BatchUsersRequest\x1a!.userstream.v1.BatchUsersResponse0\x01\x12M\n\x08Paginate\x12\x1e.userstream.v1.PaginateRequest\x1a\x1f.userstream.v1.PaginateResponse0\x01\x12Q\n\nAverageAge\x12 .userstream.v1.AverageAgeRequest\x1a!.userstream.v1.AverageAgeResponse\x12\x65\n\x10StreamAverageAge\x12&.userstream.v1.StreamAverageAgeRequest\x1a\'.userstream.v1.StreamAverageAgeResponse0\x01\x12]\n\x0ePartitionUsers\x12$.userstream.v1.PartitionUsersRequest\x1a%.userstream.v1.PartitionUsersResponseBR\n\x10io.userstream.v1B\x10UserServiceProtoP\x01Z\x1auserstream/v1;userstreamv1\xaa\x02\rUserstream.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n userstream/v1/user_service.proto\x12\ruserstream.v1\x1a google/protobuf/field_mask.proto\"A\n\x04User\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0b\n\x03\x61ge\x18\x04 \x01(\x03\"\x81\x01\n\nUserFilter\x12\x15\n\x08\x61ge_over\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\tage_up_to\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0bname_prefix\x18\x03 \x01(\t\x12\x14\n\x0c\x65mail_domain\x18\x04 \x01(\tB\x0b\n\t_age_overB\x0c\n\n_age_up_to\"O\n\x0eStreamProgress\x12\x12\n\nusers_sent\x18\x01 \x01(\x03\x12\x17\n\x0f\x65stimated_users\x18\x02 \x01(\x03\x12\x10\n\x08\x66raction\x18\x03 \x01(\x01\"\xdb\x01\n\rStreamReceipt\x12\x12\n\nuser_count\x18\x01 \x01(\x03\x12\x15\n\ruser_id_crc32\x18\x02 \x01(\x07\x12/\n\x0b\x63onsistency\x18\x03 \x01(\x0e\x32\x1a.userstream.v1.Consistency\x12\x15\n\rresumed_count\x18\x04 \x01(\x05\x12*\n\tkey_order\x18\x05 \x01(\x0e\x32\x17.userstream.v1.KeyOrder\x12+\n\tfreshness\x18\x06 \x01(\x0e\x32\x18.userstream.v1.Freshness\"\xf6\x01\n\x12StreamUsersRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x11\n\tpartition\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x03\x12\x1d\n\x15max_users_per_message\x18\x05 \x01(\x05\x12/\n\x0b\x63onsistency\x18\x06 \x01(\x0e\x32\x1a.userstream.v1.Consistency\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xdb\x01\n\x13StreamUsersResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.userstream.v1.User\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12/\n\x08progress\x18\x03 \x01(\x0b\x32\x1d.userstream.v1.StreamProgress\x12-\n\x07receipt\x18\x04 \x01(\x0b\x32\x1c.userstream.v1.StreamReceipt\x12*\n\tkey_order\x18\x05 \x01(\x0e\x32\x17.userstream.v1.KeyOrder\"\xea\x01\n\x11\x42\x61tchUsersRequest\x12\x12\n\nbatch_size\x18\x01 \x01(\x05\x12)\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12\x11\n\tpartition\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x03\x12/\n\x0b\x63onsistency\x18\x06 \x01(\x0e\x32\x1a.userstream.v1.Consistency\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xda\x01\n\x12\x42\x61tchUsersResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.userstream.v1.User\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12/\n\x08progress\x18\x03 \x01(\x0b\x32\x1d.userstream.v1.StreamProgress\x12-\n\x07receipt\x18\x04 \x01(\x0b\x32\x1c.userstream.v1.StreamReceipt\x12*\n\tkey_order\x18\x05 \x01(\x0e\x32\x17.userstream.v1.KeyOrder\"\xb6\x01\n\x0fPaginateRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x12\n\npage_limit\x18\x04 \x01(\x05\x12)\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12-\n\tread_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x90\x01\n\x10PaginateResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.userstream.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bpage_number\x18\x03 \x01(\x03\x12*\n\tkey_order\x18\x04 \x01(\x0e\x32\x17.userstream.v1.KeyOrder\"W\n\x14\x42\x61tchGetUsersRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"U\n\x15\x42\x61tchGetUsersResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.userstream.v1.User\x12\x18\n\x10missing_user_ids\x18\x02 \x03(\t\"Y\n\x11\x41verageAgeRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12\x19\n\x11include_histogram\x18\x02 \x01(\x08\"\x8f\x01\n\x12\x41verageAgeResponse\x12\x18\n\x0b\x61verage_age\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nuser_count\x18\x02 \x01(\x03\x12\x0f\n\x07\x61ge_sum\x18\x03 \x01(\x03\x12*\n\thistogram\x18\x04 \x03(\x0b\x32\x17.userstream.v1.AgeCountB\x0e\n\x0c_average_age\"+\n\x08\x41geCount\x12\x0b\n\x03\x61ge\x18\x01 \x01(\x03\x12\x12\n\nuser_count\x18\x02 \x01(\x03\"Z\n\x17StreamAverageAgeRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\xbf\x01\n\x18StreamAverageAgeResponse\x12\x18\n\x0b\x61verage_age\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nuser_count\x18\x02 \x01(\x03\x12\x0f\n\x07\x61ge_sum\x18\x03 \x01(\x03\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12/\n\x08progress\x18\x05 \x01(\x0b\x32\x1d.userstream.v1.StreamProgress\x12\r\n\x05\x66inal\x18\x06 \x01(\x08\x42\x0e\n\x0c_average_age\"[\n\x15PartitionUsersRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.userstream.v1.UserFilter\x12\x17\n\x0fpartition_count\x18\x02 \x01(\x05\"F\n\x16PartitionUsersResponse\x12,\n\npartitions\x18\x01 \x03(\x0b\x32\x18.userstream.v1.Partition\"7\n\tPartition\x12\x11\n\tpartition\x18\x01 \x01(\t\x12\x17\n\x0f\x65stimated_users\x18\x02 \x01(\x03*>\n\x08KeyOrder\x12\x19\n\x15KEY_ORDER_UNSPECIFIED\x10\x00\x12\x17\n\x13KEY_ORDER_COLLATION\x10\x01*Z\n\x0b\x43onsistency\x12\x1b\n\x17\x43ONSISTENCY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43ONSISTENCY_LIVE\x10\x01\x12\x18\n\x14\x43ONSISTENCY_SNAPSHOT\x10\x02*Q\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x46RESHNESS_KEPT\x10\x01\x12\x15\n\x11\x46RESHNESS_UNKNOWN\x10\x02\x32\xfe\x04\n\x0bUserService\x12V\n\x0bStreamUsers\x12!.userstream.v1.StreamUsersRequest\x1a\".userstream.v1.StreamUsersResponse0\x01\x12S\n\nBatchUsers\x12 .userstream.v1.BatchUsersRequest\x1a!.userstream.v1.BatchUsersResponse0\x01\x12M\n\x08Paginate\x12\x1e.userstream.v1.PaginateRequest\x1a\x1f.userstream.v1.PaginateResponse0\x01\x12Z\n\rBatchGetUsers\x12#.userstream.v1.BatchGetUsersRequest\x1a$.userstream.v1.BatchGetUsersResponse\x12Q\n\nAverageAge\x12 .userstream.v1.AverageAgeRequest\x1a!.userstream.v1.AverageAgeResponse\x12\x65\n\x10StreamAverageAge\x12&.userstream.v1.StreamAverageAgeRequest\x1a\'.userstream.v1.StreamAverageAgeResponse0\x01\x12]\n\x0ePartitionUsers\x12$.userstream.v1.PartitionUsersRequest\x1a%.userstream.v1.PartitionUsersResponseBR\n\x10io.userstream.v1B\x10UserServiceProtoP\x01Z\x1auserstream/v1;userstreamv1\xaa\x02\rUserstream.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,46 +33,52 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'userstream.v1.user_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.userstream.v1B\020UserServiceProtoP\001Z\032userstream/v1;userstreamv1\252\002\rUserstream.V1'
-  _globals['_KEYORDER']._serialized_start=2418
-  _globals['_KEYORDER']._serialized_end=2480
-  _globals['_CONSISTENCY']._serialized_start=2482
-  _globals['_CONSISTENCY']._serialized_end=2572
-  _globals['_USER']._serialized_start=51
-  _globals['_USER']._serialized_end=116
-  _globals['_USERFILTER']._serialized_start=119
-  _globals['_USERFILTER']._serialized_end=248
-  _globals['_STREAMPROGRESS']._serialized_start=250
-  _globals['_STREAMPROGRESS']._serialized_end=329
-  _globals['_STREAMRECEIPT']._serialized_start=332
-  _globals['_STREAMRECEIPT']._serialized_end=506
-  _globals['_STREAMUSERSREQUEST']._serialized_start=509
-  _globals['_STREAMUSERSREQUEST']._serialized_end=708
-  _globals['_STREAMUSERSRESPONSE']._serialized_start=711
-  _globals['_STREAMUSERSRESPONSE']._serialized_end=930
-  _globals['_BATCHUSERSREQUEST']._serialized_start=933
-  _globals['_BATCHUSERSREQUEST']._serialized_end=1120
-  _globals['_BATCHUSERSRESPONSE']._serialized_start=1123
-  _globals['_BATCHUSERSRESPONSE']._serialized_end=1341
-  _globals['_PAGINATEREQUEST']._serialized_start=1344
-  _globals['_PAGINATEREQUEST']._serialized_end=1479
-  _globals['_PAGINATERESPONSE']._serialized_start=1482
-  _globals['_PAGINATERESPONSE']._serialized_end=1626
-  _globals['_AVERAGEAGEREQUEST']._serialized_start=1628
-  _globals['_AVERAGEAGEREQUEST']._serialized_end=1717
-  _globals['_AVERAGEAGERESPONSE']._serialized_start=1720
-  _globals['_AVERAGEAGERESPONSE']._serialized_end=1863
-  _globals['_AGECOUNT']._serialized_start=1865
-  _globals['_AGECOUNT']._serialized_end=1908
-  _globals['_STREAMAVERAGEAGEREQUEST']._serialized_start=1910
-  _globals['_STREAMAVERAGEAGEREQUEST']._serialized_end=2000
-  _globals['_STREAMAVERAGEAGERESPONSE']._serialized_start=2003
-  _globals['_STREAMAVERAGEAGERESPONSE']._serialized_end=2194
-  _globals['_PARTITIONUSERSREQUEST']._serialized_start=2196
-  _globals['_PARTITIONUSERSREQUEST']._serialized_end=2287
-  _globals['_PARTITIONUSERSRESPONSE']._serialized_start=2289
-  _globals['_PARTITIONUSERSRESPONSE']._serialized_end=2359
-  _globals['_PARTITION']._serialized_start=2361
-  _globals['_PARTITION']._serialized_end=2416
-  _globals['_USERSERVICE']._serialized_start=2575
-  _globals['_USERSERVICE']._serialized_end=3121
+  _globals['_KEYORDER']._serialized_start=2814
+  _globals['_KEYORDER']._serialized_end=2876
+  _globals['_CONSISTENCY']._serialized_start=2878
+  _globals['_CONSISTENCY']._serialized_end=2968
+  _globals['_FRESHNESS']._serialized_start=2970
+  _globals['_FRESHNESS']._serialized_end=3051
+  _globals['_USER']._serialized_start=85
+  _globals['_USER']._serialized_end=150
+  _globals['_USERFILTER']._serialized_start=153
+  _globals['_USERFILTER']._serialized_end=282
+  _globals['_STREAMPROGRESS']._serialized_start=284
+  _globals['_STREAMPROGRESS']._serialized_end=363
+  _globals['_STREAMRECEIPT']._serialized_start=366
+  _globals['_STREAMRECEIPT']._serialized_end=585
+  _globals['_STREAMUSERSREQUEST']._serialized_start=588
+  _globals['_STREAMUSERSREQUEST']._serialized_end=834
+  _globals['_STREAMUSERSRESPONSE']._serialized_start=837
+  _globals['_STREAMUSERSRESPONSE']._serialized_end=1056
+  _globals['_BATCHUSERSREQUEST']._serialized_start=1059
+  _globals['_BATCHUSERSREQUEST']._serialized_end=1293
+  _globals['_BATCHUSERSRESPONSE']._serialized_start=1296
+  _globals['_BATCHUSERSRESPONSE']._serialized_end=1514
+  _globals['_PAGINATEREQUEST']._serialized_start=1517
+  _globals['_PAGINATEREQUEST']._serialized_end=1699
+  _globals['_PAGINATERESPONSE']._serialized_start=1702
+  _globals['_PAGINATERESPONSE']._serialized_end=1846
+  _globals['_BATCHGETUSERSREQUEST']._serialized_start=1848
+  _globals['_BATCHGETUSERSREQUEST']._serialized_end=1935
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_start=1937
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=2022
+  _globals['_AVERAGEAGEREQUEST']._serialized_start=2024
+  _globals['_AVERAGEAGEREQUEST']._serialized_end=2113
+  _globals['_AVERAGEAGERESPONSE']._serialized_start=2116
+  _globals['_AVERAGEAGERESPONSE']._serialized_end=2259
+  _globals['_AGECOUNT']._serialized_start=2261
+  _globals['_AGECOUNT']._serialized_end=2304
+  _globals['_STREAMAVERAGEAGEREQUEST']._serialized_start=2306
+  _globals['_STREAMAVERAGEAGEREQUEST']._serialized_end=2396
+  _globals['_STREAMAVERAGEAGERESPONSE']._serialized_start=2399
+  _globals['_STREAMAVERAGEAGERESPONSE']._serialized_end=2590
+  _globals['_PARTITIONUSERSREQUEST']._serialized_start=2592
+  _globals['_PARTITIONUSERSREQUEST']._serialized_end=2683
+  _globals['_PARTITIONUSERSRESPONSE']._serialized_start=2685
+  _globals['_PARTITIONUSERSRESPONSE']._serialized_end=2755
+  _globals['_PARTITION']._serialized_start=2757
+  _globals['_PARTITION']._serialized_end=2812
+  _globals['_USERSERVICE']._serialized_start=3054
+  _globals['_USERSERVICE']._serialized_end=3692
 # @@protoc_insertion_point(module_scope)

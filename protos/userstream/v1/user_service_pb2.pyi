@@ -3,24 +3,39 @@
 isort:skip_file
 The public contract of userstream: read the table `user_data` as streams.
 
-Rules that hold for every RPC:
+Rules for every RPC:
 - Users come in ascending order of user_id, in the collation of that column. Unless key_order says otherwise, that is
   byte by byte. An id is one or more printable ASCII characters.
-- A client that checks what it gets must, in every order, refuse an id that is the one before or comes twice in a
-  message, and compare count and CRC-32 with the receipt, also across resumes. Where key_order is
-  KEY_ORDER_UNSPECIFIED it should also refuse an id that does not ascend byte by byte.
-- Tokens and partitions are opaque. They grant nothing; they only say where to go on.
-- Every error carries google.rpc.ErrorInfo with the domain "userstream" and a fixed reason. INVALID_ARGUMENT
-  also carries google.rpc.BadRequest with each field at fault; RESOURCE_EXHAUSTED and UNAVAILABLE also carry
+- A client that verifies a stream must refuse an id that equals the one before it or comes twice in a message. It
+  must compare count and CRC-32 with the receipt, across all resumes. Where key_order is KEY_ORDER_UNSPECIFIED it
+  should also refuse an id that does not ascend byte by byte.
+- Tokens and partitions are opaque. They grant nothing; they only say where to continue.
+- Every error carries google.rpc.ErrorInfo with the domain "userstream" and a fixed reason. INVALID_ARGUMENT also
+  carries google.rpc.BadRequest with each field at fault. RESOURCE_EXHAUSTED and UNAVAILABLE also carry
   google.rpc.RetryInfo.
-- Any RPC may end UNAVAILABLE (database or server going away: go on from the last token), RESOURCE_EXHAUSTED (try
-  again after RetryInfo), ABORTED (deadlock, or the table was altered: go on from the last token), DEADLINE_EXCEEDED,
-  CANCELLED, FAILED_PRECONDITION (table missing, of another shape, with a row that cannot be sent or keys ordered
-  otherwise than when a token was made; database credentials refused), UNAUTHENTICATED, PERMISSION_DENIED or INTERNAL. Each RPC lists what else it uses.
+- Any RPC may end with one of these statuses. Each RPC lists the others that it uses.
+  - UNAVAILABLE: the database or the server is going away. Resume from the last token.
+  - RESOURCE_EXHAUSTED: a limit is reached. Retry after RetryInfo.
+  - ABORTED: a deadlock, or the table was altered. Resume from the last token.
+  - DEADLINE_EXCEEDED, CANCELLED: the caller's deadline, or a time limit of the server; the caller's own decision.
+  - FAILED_PRECONDITION: operator action required. The table is missing or of another shape, has a row that cannot be
+    sent, or its keys are in another order than when a token was made; or the database refused its credentials.
+  - UNAUTHENTICATED, PERMISSION_DENIED: the caller may not call, or may not read a field.
+  - INTERNAL: a defect.
+
+How large messages are: a user of ordinary length (a UUID, a name and an e-mail address of 15 to 20 characters)
+takes about 80 bytes, so 10,000 of them are 0.8 MB. The largest user of the usual table (255 characters of four bytes
+each in name and email) takes 2.1 kB. gRPC clients accept messages of 4 MiB unless told otherwise: 1,900 users of any
+length fit, and 10,000 users fit if they take 400 bytes on average. StreamUsers sends messages of about 128 KiB; only
+batches, pages and look-ups are larger.
+
+Compression: with the metadata "x-userstream-compression: gzip" a call's messages come compressed by gRPC. Without it
+they do not, whatever the client accepts.
 """
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -44,18 +59,18 @@ class _KeyOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyOrder.Val
     KEY_ORDER_UNSPECIFIED: _KeyOrder.ValueType  # 0
     """KEY_ORDER_UNSPECIFIED is ascending by the bytes of user_id."""
     KEY_ORDER_COLLATION: _KeyOrder.ValueType  # 1
-    """KEY_ORDER_COLLATION is ascending by the collation of the column user_id, which may compare "a" and "B", or "aa" and
-    "z", otherwise than their bytes do. Ids are unique in that collation.
+    """KEY_ORDER_COLLATION is ascending by the collation of the column user_id, which may order "a" and "B", or "aa" and
+    "z", differently from their bytes. Ids are unique in that collation.
     """
 
 class KeyOrder(_KeyOrder, metaclass=_KeyOrderEnumTypeWrapper):
-    """KeyOrder says in which order users come."""
+    """KeyOrder is the order in which users come."""
 
 KEY_ORDER_UNSPECIFIED: KeyOrder.ValueType  # 0
 """KEY_ORDER_UNSPECIFIED is ascending by the bytes of user_id."""
 KEY_ORDER_COLLATION: KeyOrder.ValueType  # 1
-"""KEY_ORDER_COLLATION is ascending by the collation of the column user_id, which may compare "a" and "B", or "aa" and
-"z", otherwise than their bytes do. Ids are unique in that collation.
+"""KEY_ORDER_COLLATION is ascending by the collation of the column user_id, which may order "a" and "B", or "aa" and
+"z", differently from their bytes. Ids are unique in that collation.
 """
 Global___KeyOrder: _TypeAlias = KeyOrder  # noqa: Y015
 
@@ -68,32 +83,62 @@ class _ConsistencyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Consisten
     CONSISTENCY_UNSPECIFIED: _Consistency.ValueType  # 0
     """CONSISTENCY_UNSPECIFIED is the default and means LIVE."""
     CONSISTENCY_LIVE: _Consistency.ValueType  # 1
-    """CONSISTENCY_LIVE: every row that lives through the whole scan comes exactly once, in key order; rows written
-    meanwhile may or may not come. Costs the database nothing while the consumer rests.
+    """CONSISTENCY_LIVE: every row that exists during the whole scan comes exactly once, in key order. Rows written during
+    the scan may or may not come. A slow consumer costs the database nothing.
     """
     CONSISTENCY_SNAPSHOT: _Consistency.ValueType  # 2
-    """CONSISTENCY_SNAPSHOT: the stream sees one state of the table. How many may be open at once is limited. A resumed
-    stream sees a new state from there on; StreamReceipt.resumed_count says so.
+    """CONSISTENCY_SNAPSHOT: the stream reads one read view. How many may be open at once is limited. A resumed stream
+    begins a new read view; StreamReceipt.resumed_count says so.
     """
 
 class Consistency(_Consistency, metaclass=_ConsistencyEnumTypeWrapper):
-    """Consistency says what a stream promises about rows that are written while it runs."""
+    """Consistency is what a stream promises about rows that are written while it runs."""
 
 CONSISTENCY_UNSPECIFIED: Consistency.ValueType  # 0
 """CONSISTENCY_UNSPECIFIED is the default and means LIVE."""
 CONSISTENCY_LIVE: Consistency.ValueType  # 1
-"""CONSISTENCY_LIVE: every row that lives through the whole scan comes exactly once, in key order; rows written
-meanwhile may or may not come. Costs the database nothing while the consumer rests.
+"""CONSISTENCY_LIVE: every row that exists during the whole scan comes exactly once, in key order. Rows written during
+the scan may or may not come. A slow consumer costs the database nothing.
 """
 CONSISTENCY_SNAPSHOT: Consistency.ValueType  # 2
-"""CONSISTENCY_SNAPSHOT: the stream sees one state of the table. How many may be open at once is limited. A resumed
-stream sees a new state from there on; StreamReceipt.resumed_count says so.
+"""CONSISTENCY_SNAPSHOT: the stream reads one read view. How many may be open at once is limited. A resumed stream
+begins a new read view; StreamReceipt.resumed_count says so.
 """
 Global___Consistency: _TypeAlias = Consistency  # noqa: Y015
 
+class _Freshness:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FreshnessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Freshness.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FRESHNESS_UNSPECIFIED: _Freshness.ValueType  # 0
+    """FRESHNESS_UNSPECIFIED: this server reads one database host and compares nothing."""
+    FRESHNESS_KEPT: _Freshness.ValueType  # 1
+    """FRESHNESS_KEPT: each host that was read had all that the scan had read before."""
+    FRESHNESS_UNKNOWN: _Freshness.ValueType  # 2
+    """FRESHNESS_UNKNOWN: the scan continued at a host that could not be compared with the one before, so a part of it may
+    be older than the parts before it.
+    """
+
+class Freshness(_Freshness, metaclass=_FreshnessEnumTypeWrapper):
+    """Freshness says whether a scan that continued at another database host, within a stream or after a resume, found all
+    the changes that it had seen before.
+    """
+
+FRESHNESS_UNSPECIFIED: Freshness.ValueType  # 0
+"""FRESHNESS_UNSPECIFIED: this server reads one database host and compares nothing."""
+FRESHNESS_KEPT: Freshness.ValueType  # 1
+"""FRESHNESS_KEPT: each host that was read had all that the scan had read before."""
+FRESHNESS_UNKNOWN: Freshness.ValueType  # 2
+"""FRESHNESS_UNKNOWN: the scan continued at a host that could not be compared with the one before, so a part of it may
+be older than the parts before it.
+"""
+Global___Freshness: _TypeAlias = Freshness  # noqa: Y015
+
 @_typing.final
 class User(_message.Message):
-    """User is one row of user_data."""
+    """User is one row of user_data. A read_mask leaves the fields that it does not name empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -102,7 +147,7 @@ class User(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     AGE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """user_id is the primary key: a UUID as text, as the table holds it (usually 36 characters, lower case); printable
+    """user_id is the primary key: a UUID as text, as the table holds it (usually 36 characters, lower case). Printable
     ASCII, never empty.
     """
     name: _builtins.str
@@ -129,7 +174,9 @@ Global___User: _TypeAlias = User  # noqa: Y015
 
 @_typing.final
 class UserFilter(_message.Message):
-    """UserFilter selects users; a user must meet every condition that is set."""
+    """UserFilter selects users; a user must meet every condition that is set. Where a server withholds a field from a
+    caller, a condition on it is PERMISSION_DENIED.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -139,20 +186,20 @@ class UserFilter(_message.Message):
     EMAIL_DOMAIN_FIELD_NUMBER: _builtins.int
     age_over: _builtins.int
     """age_over keeps users strictly older than this many years. Unset: no lower bound (but see BatchUsersRequest.filter).
-    -9999999999 to 9999999999, the column's range; -1 takes everyone who has been born.
+    -9999999999 to 9999999999, the column's range; -1 keeps everyone whose age is 0 or more.
     """
     age_up_to: _builtins.int
-    """age_up_to keeps users of at most this many years (inclusive). Unset: no upper bound. The same range as age_over,
-    and above it.
+    """age_up_to keeps users of at most this many years (inclusive). Unset: no upper bound. It has the range of age_over
+    and must be above it.
     """
     name_prefix: _builtins.str
-    """name_prefix keeps users whose name begins with exactly this text (case and accents count). Empty: any name. At
-    most 255 characters.
+    """name_prefix keeps users whose name begins with exactly this text; case and accents count. Empty: any name. At most
+    255 characters.
     """
     email_domain: _builtins.str
-    """email_domain keeps users whose e-mail address ends in "@" and this domain; upper and lower case are the same,
-    subdomains do not match. Empty: any domain. ASCII (internationalised domains in their xn-- form), without "@", at
-    most 253 characters.
+    """email_domain keeps users whose e-mail address ends in "@" and this domain, in upper or lower case; subdomains do
+    not match. Empty: any domain. ASCII (internationalised domains in their xn-- form), without "@", at most 253
+    characters.
     """
     def __init__(
         self,
@@ -179,7 +226,7 @@ Global___UserFilter: _TypeAlias = UserFilter  # noqa: Y015
 
 @_typing.final
 class StreamProgress(_message.Message):
-    """StreamProgress says how far a scan is, counted from its very start, also after it was resumed."""
+    """StreamProgress is how far a scan is, counted from its very start, also after a resume."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -187,14 +234,14 @@ class StreamProgress(_message.Message):
     ESTIMATED_USERS_FIELD_NUMBER: _builtins.int
     FRACTION_FIELD_NUMBER: _builtins.int
     users_sent: _builtins.int
-    """users_sent is the number of users sent so far, this message's included."""
+    """users_sent is the number of users sent so far, including this message."""
     estimated_users: _builtins.int
-    """estimated_users is about how many users the whole scan will send, made again as the scan goes on; above users_sent
-    until the last message. Usually within 10 % from the first tenth of the way on. 0: not known yet.
+    """estimated_users is about how many users the whole scan will send, refined as it runs; above users_sent until the
+    last message. Usually within 10 % after the first tenth. 0: not known yet.
     """
     fraction: _builtins.float
-    """fraction is users_sent by estimated_users, from 0 to 1. It never falls within a scan, and is below 1 until the last
-    message, where it is 1. 0 while the estimate is not known.
+    """fraction is users_sent divided by estimated_users, from 0 to 1. It never falls within a scan, and is below 1 until
+    the last message, where it is 1. 0 while the estimate is not known.
     """
     def __init__(
         self,
@@ -213,8 +260,8 @@ Global___StreamProgress: _TypeAlias = StreamProgress  # noqa: Y015
 
 @_typing.final
 class StreamReceipt(_message.Message):
-    """StreamReceipt lets the caller prove that no user was lost or doubled. It comes with the last message only, and
-    counts from the very start of the scan, across all reconnects.
+    """StreamReceipt lets the caller prove that no user was lost or doubled. It comes with the last message only, and counts
+    from the very start of the scan, across all resumes.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -224,16 +271,21 @@ class StreamReceipt(_message.Message):
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     RESUMED_COUNT_FIELD_NUMBER: _builtins.int
     KEY_ORDER_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
     user_count: _builtins.int
     """user_count is the number of users sent."""
     user_id_crc32: _builtins.int
-    """user_id_crc32 is the CRC-32 (zlib's) over the ASCII bytes of all user_ids, in the order sent."""
+    """user_id_crc32 is the CRC-32 (zlib's) over the ASCII bytes of all user_ids, in the order sent. It does not depend on
+    read_mask.
+    """
     consistency: Global___Consistency.ValueType
     """consistency is what the stream kept: LIVE or SNAPSHOT. With SNAPSHOT, each resume began a new read view."""
     resumed_count: _builtins.int
-    """resumed_count is how many times the scan went on from a resume_token."""
+    """resumed_count is how many times the scan was resumed from a resume_token."""
     key_order: Global___KeyOrder.ValueType
-    """key_order is that of the whole scan, as in each message."""
+    """key_order is the order of the whole scan, as in each message."""
+    freshness: Global___Freshness.ValueType
+    """freshness says whether the scan, where it was read from several database hosts, ever went back in time."""
     def __init__(
         self,
         *,
@@ -242,10 +294,11 @@ class StreamReceipt(_message.Message):
         consistency: Global___Consistency.ValueType = ...,
         resumed_count: _builtins.int = ...,
         key_order: Global___KeyOrder.ValueType = ...,
+        freshness: Global___Freshness.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "key_order", b"key_order", "resumed_count", b"resumed_count", "user_count", b"user_count", "user_id_crc32", b"user_id_crc32"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "freshness", b"freshness", "key_order", b"key_order", "resumed_count", b"resumed_count", "user_count", b"user_count", "user_id_crc32", b"user_id_crc32"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -263,23 +316,32 @@ class StreamUsersRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     MAX_USERS_PER_MESSAGE_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """resume_token, from a message of an earlier call, goes on after the last user of that message. All other fields
-    but max_users_per_message must be as in the call that made it. Empty: from the start.
+    """resume_token, from a message of an earlier call, continues after the last user of that message. All other fields
+    except max_users_per_message must be as in the call that made it. Empty: from the start.
     """
     partition: _builtins.str
     """partition, from PartitionUsers, limits the stream to one key range. Empty: the whole table."""
     limit: _builtins.int
     """limit is the most users to send in the whole scan, across resumes. 0: all."""
     max_users_per_message: _builtins.int
-    """max_users_per_message bounds the users in one message. 0: the server packs them, up to about 128 KiB; 1: one user a
-    message. At most 10000.
+    """max_users_per_message limits the users in one message. 0: the server packs them, up to about 128 KiB; 1: one user
+    a message. At most 10000.
     """
     consistency: Global___Consistency.ValueType
     """consistency is LIVE when unset."""
     @_builtins.property
     def filter(self) -> Global___UserFilter:
         """filter selects the users. Unset: all."""
+
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask names the fields of User to send: user_id, name, email, age, or * for all. user_id always comes. The
+        others are not read from the database. Without paths: all fields. A resume_token belongs to the fields that were
+        asked for, in whatever order they were written. PERMISSION_DENIED: the server withholds one of them from the
+        caller.
+        """
 
     def __init__(
         self,
@@ -290,10 +352,11 @@ class StreamUsersRequest(_message.Message):
         limit: _builtins.int = ...,
         max_users_per_message: _builtins.int = ...,
         consistency: Global___Consistency.ValueType = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "filter", b"filter", "limit", b"limit", "max_users_per_message", b"max_users_per_message", "partition", b"partition", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "filter", b"filter", "limit", b"limit", "max_users_per_message", b"max_users_per_message", "partition", b"partition", "read_mask", b"read_mask", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,7 +374,7 @@ class StreamUsersResponse(_message.Message):
     RECEIPT_FIELD_NUMBER: _builtins.int
     KEY_ORDER_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """resume_token goes on after the last user of this message."""
+    """resume_token continues after the last user of this message."""
     key_order: Global___KeyOrder.ValueType
     """key_order is the order of users, the same in every message of a scan."""
     @_builtins.property
@@ -355,10 +418,13 @@ class BatchUsersRequest(_message.Message):
     PARTITION_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     batch_size: _builtins.int
-    """batch_size is the number of users in each batch but the last. 0: 1000. At most 10000."""
+    """batch_size is the number of users in each batch but the last. 0: 1000. At most 10000; above 1900 a batch of very
+    long users can exceed the 4 MiB that gRPC clients accept by default.
+    """
     resume_token: _builtins.str
-    """resume_token, from a batch of an earlier call, goes on after that batch. All other fields must be as in the call
+    """resume_token, from a batch of an earlier call, continues after that batch. All other fields must be as in the call
     that made it. Empty: from the start.
     """
     partition: _builtins.str
@@ -371,6 +437,12 @@ class BatchUsersRequest(_message.Message):
     def filter(self) -> Global___UserFilter:
         """filter selects the users. Where age_over is unset it is 25; set it to -1 for users of every age."""
 
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask names the fields of User to send, as in StreamUsersRequest. Without paths: all fields. A resume_token
+        belongs to the fields that were asked for.
+        """
+
     def __init__(
         self,
         *,
@@ -380,10 +452,11 @@ class BatchUsersRequest(_message.Message):
         partition: _builtins.str = ...,
         limit: _builtins.int = ...,
         consistency: Global___Consistency.ValueType = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "consistency", b"consistency", "filter", b"filter", "limit", b"limit", "partition", b"partition", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "consistency", b"consistency", "filter", b"filter", "limit", b"limit", "partition", b"partition", "read_mask", b"read_mask", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -401,12 +474,12 @@ class BatchUsersResponse(_message.Message):
     RECEIPT_FIELD_NUMBER: _builtins.int
     KEY_ORDER_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """resume_token goes on after this batch."""
+    """resume_token continues after this batch."""
     key_order: Global___KeyOrder.ValueType
     """key_order is the order of users, the same in every batch of a scan."""
     @_builtins.property
     def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]:
-        """users are exactly batch_size users, fewer only in the last batch; none when no user matches."""
+        """users are exactly batch_size users; fewer only in the last batch, none when no user matches."""
 
     @_builtins.property
     def progress(self) -> Global___StreamProgress:
@@ -444,21 +517,30 @@ class PaginateRequest(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     PAGE_LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the number of users a page. 0: 100. Above 10000 it is taken as 10000."""
+    """page_size is the number of users a page. 0: 100. More than 10000 are taken as 10000; above 1900 a page of very long
+    users can exceed the 4 MiB that gRPC clients accept by default.
+    """
     page_token: _builtins.str
-    """page_token, from an earlier page, goes on after that page, whatever page_size and page_limit are now; filter must
-    be as in the call that made it. Empty: from the start, or from offset.
+    """page_token, from an earlier page, continues after that page. page_size and page_limit may differ from the call that
+    made it; filter and read_mask must not. Empty: from the start, or from offset.
     """
     offset: _builtins.int
-    """offset skips this many matching users first (LIMIT/OFFSET: slow when large, and rows deleted meanwhile shift it;
-    prefer page_token). Not together with page_token. 0: none.
+    """offset skips this many matching users first, by LIMIT/OFFSET: slow when large, and shifted by rows deleted in the
+    meantime. Prefer page_token. Not together with page_token. 0: none.
     """
     page_limit: _builtins.int
     """page_limit is the most pages to send. 0: to the end; 1: one page, the ordinary list call."""
     @_builtins.property
     def filter(self) -> Global___UserFilter:
         """filter selects the users. Unset: all."""
+
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask names the fields of User to send, as in StreamUsersRequest. Without paths: all fields. A page_token
+        belongs to the fields that were asked for.
+        """
 
     def __init__(
         self,
@@ -468,10 +550,11 @@ class PaginateRequest(_message.Message):
         offset: _builtins.int = ...,
         page_limit: _builtins.int = ...,
         filter: Global___UserFilter | None = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "offset", b"offset", "page_limit", b"page_limit", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "offset", b"offset", "page_limit", b"page_limit", "page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -488,10 +571,10 @@ class PaginateResponse(_message.Message):
     PAGE_NUMBER_FIELD_NUMBER: _builtins.int
     KEY_ORDER_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the page after this one. Empty at the end."""
+    """next_page_token requests the page after this one. Empty at the end."""
     page_number: _builtins.int
-    """page_number counts pages from 1, across page_tokens; a page at an offset is numbered as if pages of page_size
-    came before it.
+    """page_number counts pages from 1, across page_tokens. A page at an offset is numbered as if pages of page_size came
+    before it.
     """
     key_order: Global___KeyOrder.ValueType
     """key_order is the order of users, the same on every page."""
@@ -516,6 +599,68 @@ class PaginateResponse(_message.Message):
 Global___PaginateResponse: _TypeAlias = PaginateResponse  # noqa: Y015
 
 @_typing.final
+class BatchGetUsersRequest(_message.Message):
+    """BatchGetUsersRequest asks for BatchGetUsers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """user_ids are 1 to 1000 ids, each exactly as the table holds it: byte by byte, whatever its collation. An id that is
+        listed twice gets its user twice.
+        """
+
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask names the fields of User to send, as in StreamUsersRequest. Without paths: all fields."""
+
+    def __init__(
+        self,
+        *,
+        user_ids: _abc.Iterable[_builtins.str] | None = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask", "user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetUsersRequest: _TypeAlias = BatchGetUsersRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetUsersResponse(_message.Message):
+    """BatchGetUsersResponse holds the users that were found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USERS_FIELD_NUMBER: _builtins.int
+    MISSING_USER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]:
+        """users are those of user_ids that exist, in the order of user_ids."""
+
+    @_builtins.property
+    def missing_user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """missing_user_ids are those of user_ids that do not exist, in the same order. With users they make up user_ids."""
+
+    def __init__(
+        self,
+        *,
+        users: _abc.Iterable[Global___User] | None = ...,
+        missing_user_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_user_ids", b"missing_user_ids", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetUsersResponse: _TypeAlias = BatchGetUsersResponse  # noqa: Y015
+
+@_typing.final
 class AverageAgeRequest(_message.Message):
     """AverageAgeRequest asks for AverageAge."""
 
@@ -524,7 +669,7 @@ class AverageAgeRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     INCLUDE_HISTOGRAM_FIELD_NUMBER: _builtins.int
     include_histogram: _builtins.bool
-    """include_histogram adds how many users there are of each age."""
+    """include_histogram also returns how many users there are of each age."""
     @_builtins.property
     def filter(self) -> Global___UserFilter:
         """filter selects the users. Unset: all."""
@@ -554,14 +699,14 @@ class AverageAgeResponse(_message.Message):
     AGE_SUM_FIELD_NUMBER: _builtins.int
     HISTOGRAM_FIELD_NUMBER: _builtins.int
     average_age: _builtins.float
-    """average_age is age_sum by user_count, in years. Unset when no user matches."""
+    """average_age is age_sum divided by user_count, in years. Unset when no user matches."""
     user_count: _builtins.int
     """user_count is the number of matching users."""
     age_sum: _builtins.int
     """age_sum is the exact sum of their ages, in years."""
     @_builtins.property
     def histogram(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgeCount]:
-        """histogram has one entry an age, in ascending order; only when include_histogram was set."""
+        """histogram has one entry for each age, in ascending order; only with include_histogram."""
 
     def __init__(
         self,
@@ -616,7 +761,7 @@ class StreamAverageAgeRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """resume_token, from an earlier message, goes on from there with its sum and count; filter must be as in the call
+    """resume_token, from an earlier message, continues from there with its sum and count. filter must be as in the call
     that made it. Empty: from the start.
     """
     @_builtins.property
@@ -650,13 +795,13 @@ class StreamAverageAgeResponse(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
     average_age: _builtins.float
-    """average_age is age_sum by user_count, in years. Unset while no user has been read."""
+    """average_age is age_sum divided by user_count, in years. Unset until a user has been read."""
     user_count: _builtins.int
     """user_count is the number of users read so far, from the start of the scan."""
     age_sum: _builtins.int
     """age_sum is the exact sum of their ages, in years."""
     resume_token: _builtins.str
-    """resume_token goes on from here."""
+    """resume_token continues from here."""
     final: _builtins.bool
     """final marks the last message, whose figures cover every matching user."""
     @_builtins.property

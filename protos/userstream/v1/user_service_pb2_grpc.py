@@ -50,6 +50,11 @@ class UserServiceStub(object):
                 request_serializer=userstream_dot_v1_dot_user__service__pb2.PaginateRequest.SerializeToString,
                 response_deserializer=userstream_dot_v1_dot_user__service__pb2.PaginateResponse.FromString,
                 _registered_method=True)
+        self.BatchGetUsers = channel.unary_unary(
+                '/userstream.v1.UserService/BatchGetUsers',
+                request_serializer=userstream_dot_v1_dot_user__service__pb2.BatchGetUsersRequest.SerializeToString,
+                response_deserializer=userstream_dot_v1_dot_user__service__pb2.BatchGetUsersResponse.FromString,
+                _registered_method=True)
         self.AverageAge = channel.unary_unary(
                 '/userstream.v1.UserService/AverageAge',
                 request_serializer=userstream_dot_v1_dot_user__service__pb2.AverageAgeRequest.SerializeToString,
@@ -72,9 +77,9 @@ class UserServiceServicer(object):
     """
 
     def StreamUsers(self, request, context):
-        """StreamUsers streams the matching users, packed many to a message, in ascending order of user_id.
-        An empty result is one message with a receipt of zero users. Every message carries a resume_token; the last one
-        carries the receipt. A stream that ends OK is complete. INVALID_ARGUMENT: a field out of range, or a token that is
+        """StreamUsers streams the matching users, many to a message, in ascending order of user_id. Every message carries a
+        resume_token, and the last one the receipt. An empty result is one message with a receipt of zero users. A stream
+        that ends OK is complete. INVALID_ARGUMENT: a field out of range, an unknown path in read_mask, or a token that is
         damaged or belongs to another request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -82,7 +87,7 @@ class UserServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchUsers(self, request, context):
-        """BatchUsers streams the matching users (by default those over 25) in batches of exactly batch_size; only the last
+        """BatchUsers streams the matching users, by default those over 25, in batches of exactly batch_size; only the last
         batch may be smaller. Order, empty result, tokens, receipt and statuses are those of StreamUsers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -90,9 +95,19 @@ class UserServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Paginate(self, request, context):
-        """Paginate streams pages, each read from the database only when the caller has taken the page before. With
+        """Paginate streams pages. Each is read from the database only after the caller has taken the one before. With
         page_limit 1 it is the ordinary list call. An empty result is one empty page without next_page_token.
-        INVALID_ARGUMENT: a field out of range, offset together with page_token, or a token of another request.
+        INVALID_ARGUMENT: a field out of range, an unknown path in read_mask, offset together with page_token, or a token
+        of another request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetUsers(self, request, context):
+        """BatchGetUsers returns the users with the given ids, in the order of the ids. Ids that no user has are listed apart;
+        they are no error. INVALID_ARGUMENT: no id or too many, an id that no user can have, or an unknown path in
+        read_mask.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,16 +122,16 @@ class UserServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamAverageAge(self, request, context):
-        """StreamAverageAge is AverageAge for long scans: running figures about once a second, each with a token from which
-        the scan can go on exactly, and a last message marked final. No users: one final message without average_age.
-        INVALID_ARGUMENT: a field out of range, or a token that is damaged or belongs to another request.
+        """StreamAverageAge is AverageAge for long scans. It sends running figures about once a second, each with a token from
+        which the scan can be resumed exactly, and a last message marked final. No users: one final message without
+        average_age. INVALID_ARGUMENT: a field out of range, or a token that is damaged or belongs to another request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PartitionUsers(self, request, context):
-        """PartitionUsers splits the table into key ranges of about equal numbers of matching users, in key order. Together
+        """PartitionUsers splits the table into key ranges with about equal numbers of matching users, in key order. Together
         they hold every possible user_id exactly once, so callers that stream one partition each read the whole table. An
         empty table gives one partition. INVALID_ARGUMENT: a field out of range.
         """
@@ -141,6 +156,11 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.Paginate,
                     request_deserializer=userstream_dot_v1_dot_user__service__pb2.PaginateRequest.FromString,
                     response_serializer=userstream_dot_v1_dot_user__service__pb2.PaginateResponse.SerializeToString,
+            ),
+            'BatchGetUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetUsers,
+                    request_deserializer=userstream_dot_v1_dot_user__service__pb2.BatchGetUsersRequest.FromString,
+                    response_serializer=userstream_dot_v1_dot_user__service__pb2.BatchGetUsersResponse.SerializeToString,
             ),
             'AverageAge': grpc.unary_unary_rpc_method_handler(
                     servicer.AverageAge,
@@ -240,6 +260,33 @@ class UserService(object):
             '/userstream.v1.UserService/Paginate',
             userstream_dot_v1_dot_user__service__pb2.PaginateRequest.SerializeToString,
             userstream_dot_v1_dot_user__service__pb2.PaginateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/userstream.v1.UserService/BatchGetUsers',
+            userstream_dot_v1_dot_user__service__pb2.BatchGetUsersRequest.SerializeToString,
+            userstream_dot_v1_dot_user__service__pb2.BatchGetUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,20 +3,34 @@
 isort:skip_file
 The public contract of userstream: read the table `user_data` as streams.
 
-Rules that hold for every RPC:
+Rules for every RPC:
 - Users come in ascending order of user_id, in the collation of that column. Unless key_order says otherwise, that is
   byte by byte. An id is one or more printable ASCII characters.
-- A client that checks what it gets must, in every order, refuse an id that is the one before or comes twice in a
-  message, and compare count and CRC-32 with the receipt, also across resumes. Where key_order is
-  KEY_ORDER_UNSPECIFIED it should also refuse an id that does not ascend byte by byte.
-- Tokens and partitions are opaque. They grant nothing; they only say where to go on.
-- Every error carries google.rpc.ErrorInfo with the domain "userstream" and a fixed reason. INVALID_ARGUMENT
-  also carries google.rpc.BadRequest with each field at fault; RESOURCE_EXHAUSTED and UNAVAILABLE also carry
+- A client that verifies a stream must refuse an id that equals the one before it or comes twice in a message. It
+  must compare count and CRC-32 with the receipt, across all resumes. Where key_order is KEY_ORDER_UNSPECIFIED it
+  should also refuse an id that does not ascend byte by byte.
+- Tokens and partitions are opaque. They grant nothing; they only say where to continue.
+- Every error carries google.rpc.ErrorInfo with the domain "userstream" and a fixed reason. INVALID_ARGUMENT also
+  carries google.rpc.BadRequest with each field at fault. RESOURCE_EXHAUSTED and UNAVAILABLE also carry
   google.rpc.RetryInfo.
-- Any RPC may end UNAVAILABLE (database or server going away: go on from the last token), RESOURCE_EXHAUSTED (try
-  again after RetryInfo), ABORTED (deadlock, or the table was altered: go on from the last token), DEADLINE_EXCEEDED,
-  CANCELLED, FAILED_PRECONDITION (table missing, of another shape, with a row that cannot be sent or keys ordered
-  otherwise than when a token was made; database credentials refused), UNAUTHENTICATED, PERMISSION_DENIED or INTERNAL. Each RPC lists what else it uses.
+- Any RPC may end with one of these statuses. Each RPC lists the others that it uses.
+  - UNAVAILABLE: the database or the server is going away. Resume from the last token.
+  - RESOURCE_EXHAUSTED: a limit is reached. Retry after RetryInfo.
+  - ABORTED: a deadlock, or the table was altered. Resume from the last token.
+  - DEADLINE_EXCEEDED, CANCELLED: the caller's deadline, or a time limit of the server; the caller's own decision.
+  - FAILED_PRECONDITION: operator action required. The table is missing or of another shape, has a row that cannot be
+    sent, or its keys are in another order than when a token was made; or the database refused its credentials.
+  - UNAUTHENTICATED, PERMISSION_DENIED: the caller may not call, or may not read a field.
+  - INTERNAL: a defect.
+
+How large messages are: a user of ordinary length (a UUID, a name and an e-mail address of 15 to 20 characters)
+takes about 80 bytes, so 10,000 of them are 0.8 MB. The largest user of the usual table (255 characters of four bytes
+each in name and email) takes 2.1 kB. gRPC clients accept messages of 4 MiB unless told otherwise: 1,900 users of any
+length fit, and 10,000 users fit if they take 400 bytes on average. StreamUsers sends messages of about 128 KiB; only
+batches, pages and look-ups are larger.
+
+Compression: with the metadata "x-userstream-compression: gzip" a call's messages come compressed by gRPC. Without it
+they do not, whatever the client accepts.
 """
 
 from collections import abc as _abc
@@ -50,31 +64,37 @@ class UserServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> UserServiceAsyncStub: ...
     StreamUsers: _grpc.UnaryStreamMultiCallable[_user_service_pb2.StreamUsersRequest, _user_service_pb2.StreamUsersResponse]
-    """StreamUsers streams the matching users, packed many to a message, in ascending order of user_id.
-    An empty result is one message with a receipt of zero users. Every message carries a resume_token; the last one
-    carries the receipt. A stream that ends OK is complete. INVALID_ARGUMENT: a field out of range, or a token that is
+    """StreamUsers streams the matching users, many to a message, in ascending order of user_id. Every message carries a
+    resume_token, and the last one the receipt. An empty result is one message with a receipt of zero users. A stream
+    that ends OK is complete. INVALID_ARGUMENT: a field out of range, an unknown path in read_mask, or a token that is
     damaged or belongs to another request.
     """
     BatchUsers: _grpc.UnaryStreamMultiCallable[_user_service_pb2.BatchUsersRequest, _user_service_pb2.BatchUsersResponse]
-    """BatchUsers streams the matching users (by default those over 25) in batches of exactly batch_size; only the last
+    """BatchUsers streams the matching users, by default those over 25, in batches of exactly batch_size; only the last
     batch may be smaller. Order, empty result, tokens, receipt and statuses are those of StreamUsers.
     """
     Paginate: _grpc.UnaryStreamMultiCallable[_user_service_pb2.PaginateRequest, _user_service_pb2.PaginateResponse]
-    """Paginate streams pages, each read from the database only when the caller has taken the page before. With
+    """Paginate streams pages. Each is read from the database only after the caller has taken the one before. With
     page_limit 1 it is the ordinary list call. An empty result is one empty page without next_page_token.
-    INVALID_ARGUMENT: a field out of range, offset together with page_token, or a token of another request.
+    INVALID_ARGUMENT: a field out of range, an unknown path in read_mask, offset together with page_token, or a token
+    of another request.
+    """
+    BatchGetUsers: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.BatchGetUsersRequest, _user_service_pb2.BatchGetUsersResponse]
+    """BatchGetUsers returns the users with the given ids, in the order of the ids. Ids that no user has are listed apart;
+    they are no error. INVALID_ARGUMENT: no id or too many, an id that no user can have, or an unknown path in
+    read_mask.
     """
     AverageAge: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.AverageAgeRequest, _user_service_pb2.AverageAgeResponse]
     """AverageAge reads the ages of the matching users and returns their exact sum and count. No users: user_count is 0
     and average_age is unset. INVALID_ARGUMENT: a field out of range.
     """
     StreamAverageAge: _grpc.UnaryStreamMultiCallable[_user_service_pb2.StreamAverageAgeRequest, _user_service_pb2.StreamAverageAgeResponse]
-    """StreamAverageAge is AverageAge for long scans: running figures about once a second, each with a token from which
-    the scan can go on exactly, and a last message marked final. No users: one final message without average_age.
-    INVALID_ARGUMENT: a field out of range, or a token that is damaged or belongs to another request.
+    """StreamAverageAge is AverageAge for long scans. It sends running figures about once a second, each with a token from
+    which the scan can be resumed exactly, and a last message marked final. No users: one final message without
+    average_age. INVALID_ARGUMENT: a field out of range, or a token that is damaged or belongs to another request.
     """
     PartitionUsers: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.PartitionUsersRequest, _user_service_pb2.PartitionUsersResponse]
-    """PartitionUsers splits the table into key ranges of about equal numbers of matching users, in key order. Together
+    """PartitionUsers splits the table into key ranges with about equal numbers of matching users, in key order. Together
     they hold every possible user_id exactly once, so callers that stream one partition each read the whole table. An
     empty table gives one partition. INVALID_ARGUMENT: a field out of range.
     """
@@ -85,31 +105,37 @@ class UserServiceAsyncStub(UserServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StreamUsers: _aio.UnaryStreamMultiCallable[_user_service_pb2.StreamUsersRequest, _user_service_pb2.StreamUsersResponse]  # type: ignore[assignment]
-    """StreamUsers streams the matching users, packed many to a message, in ascending order of user_id.
-    An empty result is one message with a receipt of zero users. Every message carries a resume_token; the last one
-    carries the receipt. A stream that ends OK is complete. INVALID_ARGUMENT: a field out of range, or a token that is
+    """StreamUsers streams the matching users, many to a message, in ascending order of user_id. Every message carries a
+    resume_token, and the last one the receipt. An empty result is one message with a receipt of zero users. A stream
+    that ends OK is complete. INVALID_ARGUMENT: a field out of range, an unknown path in read_mask, or a token that is
     damaged or belongs to another request.
     """
     BatchUsers: _aio.UnaryStreamMultiCallable[_user_service_pb2.BatchUsersRequest, _user_service_pb2.BatchUsersResponse]  # type: ignore[assignment]
-    """BatchUsers streams the matching users (by default those over 25) in batches of exactly batch_size; only the last
+    """BatchUsers streams the matching users, by default those over 25, in batches of exactly batch_size; only the last
     batch may be smaller. Order, empty result, tokens, receipt and statuses are those of StreamUsers.
     """
     Paginate: _aio.UnaryStreamMultiCallable[_user_service_pb2.PaginateRequest, _user_service_pb2.PaginateResponse]  # type: ignore[assignment]
-    """Paginate streams pages, each read from the database only when the caller has taken the page before. With
+    """Paginate streams pages. Each is read from the database only after the caller has taken the one before. With
     page_limit 1 it is the ordinary list call. An empty result is one empty page without next_page_token.
-    INVALID_ARGUMENT: a field out of range, offset together with page_token, or a token of another request.
+    INVALID_ARGUMENT: a field out of range, an unknown path in read_mask, offset together with page_token, or a token
+    of another request.
+    """
+    BatchGetUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.BatchGetUsersRequest, _user_service_pb2.BatchGetUsersResponse]  # type: ignore[assignment]
+    """BatchGetUsers returns the users with the given ids, in the order of the ids. Ids that no user has are listed apart;
+    they are no error. INVALID_ARGUMENT: no id or too many, an id that no user can have, or an unknown path in
+    read_mask.
     """
     AverageAge: _aio.UnaryUnaryMultiCallable[_user_service_pb2.AverageAgeRequest, _user_service_pb2.AverageAgeResponse]  # type: ignore[assignment]
     """AverageAge reads the ages of the matching users and returns their exact sum and count. No users: user_count is 0
     and average_age is unset. INVALID_ARGUMENT: a field out of range.
     """
     StreamAverageAge: _aio.UnaryStreamMultiCallable[_user_service_pb2.StreamAverageAgeRequest, _user_service_pb2.StreamAverageAgeResponse]  # type: ignore[assignment]
-    """StreamAverageAge is AverageAge for long scans: running figures about once a second, each with a token from which
-    the scan can go on exactly, and a last message marked final. No users: one final message without average_age.
-    INVALID_ARGUMENT: a field out of range, or a token that is damaged or belongs to another request.
+    """StreamAverageAge is AverageAge for long scans. It sends running figures about once a second, each with a token from
+    which the scan can be resumed exactly, and a last message marked final. No users: one final message without
+    average_age. INVALID_ARGUMENT: a field out of range, or a token that is damaged or belongs to another request.
     """
     PartitionUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.PartitionUsersRequest, _user_service_pb2.PartitionUsersResponse]  # type: ignore[assignment]
-    """PartitionUsers splits the table into key ranges of about equal numbers of matching users, in key order. Together
+    """PartitionUsers splits the table into key ranges with about equal numbers of matching users, in key order. Together
     they hold every possible user_id exactly once, so callers that stream one partition each read the whole table. An
     empty table gives one partition. INVALID_ARGUMENT: a field out of range.
     """
@@ -123,9 +149,9 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.StreamUsersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_user_service_pb2.StreamUsersResponse], _abc.AsyncIterator[_user_service_pb2.StreamUsersResponse]]:
-        """StreamUsers streams the matching users, packed many to a message, in ascending order of user_id.
-        An empty result is one message with a receipt of zero users. Every message carries a resume_token; the last one
-        carries the receipt. A stream that ends OK is complete. INVALID_ARGUMENT: a field out of range, or a token that is
+        """StreamUsers streams the matching users, many to a message, in ascending order of user_id. Every message carries a
+        resume_token, and the last one the receipt. An empty result is one message with a receipt of zero users. A stream
+        that ends OK is complete. INVALID_ARGUMENT: a field out of range, an unknown path in read_mask, or a token that is
         damaged or belongs to another request.
         """
 
@@ -135,7 +161,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.BatchUsersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_user_service_pb2.BatchUsersResponse], _abc.AsyncIterator[_user_service_pb2.BatchUsersResponse]]:
-        """BatchUsers streams the matching users (by default those over 25) in batches of exactly batch_size; only the last
+        """BatchUsers streams the matching users, by default those over 25, in batches of exactly batch_size; only the last
         batch may be smaller. Order, empty result, tokens, receipt and statuses are those of StreamUsers.
         """
 
@@ -145,9 +171,21 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.PaginateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_user_service_pb2.PaginateResponse], _abc.AsyncIterator[_user_service_pb2.PaginateResponse]]:
-        """Paginate streams pages, each read from the database only when the caller has taken the page before. With
+        """Paginate streams pages. Each is read from the database only after the caller has taken the one before. With
         page_limit 1 it is the ordinary list call. An empty result is one empty page without next_page_token.
-        INVALID_ARGUMENT: a field out of range, offset together with page_token, or a token of another request.
+        INVALID_ARGUMENT: a field out of range, an unknown path in read_mask, offset together with page_token, or a token
+        of another request.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchGetUsers(
+        self,
+        request: _user_service_pb2.BatchGetUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.BatchGetUsersResponse, _abc.Awaitable[_user_service_pb2.BatchGetUsersResponse]]:
+        """BatchGetUsers returns the users with the given ids, in the order of the ids. Ids that no user has are listed apart;
+        they are no error. INVALID_ARGUMENT: no id or too many, an id that no user can have, or an unknown path in
+        read_mask.
         """
 
     @_abc_1.abstractmethod
@@ -166,9 +204,9 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.StreamAverageAgeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_user_service_pb2.StreamAverageAgeResponse], _abc.AsyncIterator[_user_service_pb2.StreamAverageAgeResponse]]:
-        """StreamAverageAge is AverageAge for long scans: running figures about once a second, each with a token from which
-        the scan can go on exactly, and a last message marked final. No users: one final message without average_age.
-        INVALID_ARGUMENT: a field out of range, or a token that is damaged or belongs to another request.
+        """StreamAverageAge is AverageAge for long scans. It sends running figures about once a second, each with a token from
+        which the scan can be resumed exactly, and a last message marked final. No users: one final message without
+        average_age. INVALID_ARGUMENT: a field out of range, or a token that is damaged or belongs to another request.
         """
 
     @_abc_1.abstractmethod
@@ -177,7 +215,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.PartitionUsersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_service_pb2.PartitionUsersResponse, _abc.Awaitable[_user_service_pb2.PartitionUsersResponse]]:
-        """PartitionUsers splits the table into key ranges of about equal numbers of matching users, in key order. Together
+        """PartitionUsers splits the table into key ranges with about equal numbers of matching users, in key order. Together
         they hold every possible user_id exactly once, so callers that stream one partition each read the whole table. An
         empty table gives one partition. INVALID_ARGUMENT: a field out of range.
         """

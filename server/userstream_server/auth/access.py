@@ -1,4 +1,4 @@
-"""Who may call: bearer tokens, names in client certificates and the TLS files, all reloaded without a restart."""
+"""Who may call, and read what: tokens, names in client certificates and TLS files, reloaded without a restart."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,7 @@ import structlog
 
 from userstream_server.auth.bearer_tokens import AuthTokens
 from userstream_server.auth.certificate_names import ClientNames
+from userstream_server.auth.field_rules import FieldRules
 from userstream_server.auth.tls import Certificates
 
 if TYPE_CHECKING:
@@ -27,10 +28,12 @@ class Access:
         tls_client_ca: PEM file with the authorities that sign client certificates; None for no mutual TLS.
         tls_client_names: The allow-list of names in client certificates, as text.
         tokens_file: File of bearer tokens; None if calls need none.
+        fields_allowed: Which callers may read which fields, as text.
 
     Attributes:
         tokens: The bearer tokens; None when calls need none.
         client_names: The allow-list; None without mutual TLS.
+        fields: Which callers may read which fields.
         credentials: The port's TLS credentials; None for plaintext.
 
     Raises:
@@ -46,6 +49,7 @@ class Access:
         tls_client_ca: Path | None,
         tls_client_names: str,
         tokens_file: Path | None,
+        fields_allowed: str = "",
     ) -> None:
         self._certificates = None
         self.credentials: grpc.ServerCredentials | None = None
@@ -54,9 +58,11 @@ class Access:
             self.credentials = self._certificates.credentials()
         self.client_names = ClientNames.parse(tls_client_names) if tls_client_ca else None
         self.tokens = AuthTokens(tokens_file) if tokens_file else None
+        self.fields = FieldRules.parse(fields_allowed)
 
-    def reload(self, tls_client_names: str) -> None:
-        """Read tokens and certificates again and use a new allow-list. A file that cannot be read changes nothing."""
+    def reload(self, tls_client_names: str, fields_allowed: str = "") -> None:
+        """Read tokens and certificates again and use new allow-lists. A file that cannot be read changes nothing."""
+        self.fields = FieldRules.parse(fields_allowed)
         if self._certificates:
             _attempt(self._certificates.reload)
         if self.client_names is not None:

@@ -1,6 +1,7 @@
 """Bearer tokens: which ones are accepted, and which one a call carries."""
 
 import hmac
+import re
 import threading
 from collections.abc import Iterable
 from hashlib import sha256
@@ -32,7 +33,8 @@ def bearer_token(metadata: Iterable[tuple[str, str | bytes]]) -> str:
 class AuthTokens:
     """The tokens of a file, one per line; several at once allow rotation.
 
-    Empty lines and lines that begin with # are skipped. Tokens themselves are not kept, only digests.
+    A line `name=NAME TOKEN` gives a token a name, which several may share. Empty lines and lines that begin with # are
+    skipped. Tokens themselves are not kept, only digests.
 
     Args:
         path: The file.
@@ -48,7 +50,7 @@ class AuthTokens:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._digests: tuple[bytes, ...] = ()
+        self._names: dict[bytes, str] = {}
         self.shortest_chars = 0
         self.reload()
 
@@ -59,24 +61,41 @@ class AuthTokens:
         except UnicodeDecodeError:
             raise ValueError("the file of USERSTREAM_AUTH_TOKENS_FILE is not UTF-8") from None
         lines = [line.strip() for line in text.splitlines()]
-        tokens = [line for line in lines if line and not line.startswith("#")]
-        if not tokens:
+        named = [_named_token(line) for line in lines if line and not line.startswith("#")]
+        if not named:
             raise ValueError("the file of USERSTREAM_AUTH_TOKENS_FILE holds no token")
         with self._lock:
-            self._digests = tuple(map(digest_of, tokens))
-            self.shortest_chars = min(map(len, tokens))
+            self._names = {digest_of(token): name for name, token in named}
+            self.shortest_chars = min(len(token) for _, token in named)
 
     def __len__(self) -> int:
         """Return the number of tokens."""
-        return len(self._digests)
+        return len(self._names)
 
     def accepts(self, token: str) -> bool:
         """Say whether a token is one of them; how long it takes reveals nothing about them."""
         digest = digest_of(token)
         with self._lock:
-            digests = self._digests
+            digests = tuple(self._names)
         # Compare with every one, even after a match.
         return sum(hmac.compare_digest(digest, known) for known in digests) > 0
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that tokens have."""
+        with self._lock:
+            return frozenset(self._names.values()) - {""}
+
+    def name_of(self, token: str) -> str:
+        """Return the name of an accepted token; empty if it has none."""
+        with self._lock:
+            return self._names.get(digest_of(token), "")
+
+
+def _named_token(line: str) -> tuple[str, str]:
+    """Split a line into a token's name, which may be empty, and the token."""
+    match = re.fullmatch(r"name=(\S+)\s+(\S.*)", line)
+    return (match[1], match[2]) if match else ("", line)
 
 
 def digest_of(token: str) -> bytes:

@@ -6,10 +6,22 @@ from hashlib import sha256
 from ipaddress import ip_address
 from typing import NamedTuple
 
-__all__ = ["SERVICES", "CertificateName", "ClientNames", "names_in_certificate"]
+__all__ = [
+    "SERVICES",
+    "CertificateName",
+    "ClientNames",
+    "fits",
+    "names_in_certificate",
+    "pattern_of",
+]
 
-SERVICES = ("userstream.v1.UserService", "grpc.reflection.v1alpha.ServerReflection")
+SERVICES = (
+    "userstream.v1.UserService",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+)
 """The services an entry can name. Health is open to every client whose certificate a trusted authority signed."""
+_VERSIONS_OF_REFLECTION = {"grpc.reflection.v1alpha": "grpc.reflection.v1"}
 _KINDS = ("dns", "uri", "email", "ip")
 """Kinds of alternative names, as gRPC names them: `peer_dns` and so on."""
 _COMMON = "common"
@@ -74,12 +86,12 @@ class ClientNames:
     def allowed(self, service: str, names: Iterable[CertificateName]) -> CertificateName | None:
         """Return the first of a certificate's names that may call a service; None if none may."""
         patterns = list(self._patterns(service))
-        return next((n for n in names if any(_fits(n, p) for p in patterns)), None)
+        return next((n for n in names if any(fits(n, p) for p in patterns)), None)
 
     def _patterns(self, service: str) -> Iterator[CertificateName]:
         for of, name in self.entries:
-            if of in {"", service.lower()}:
-                yield CertificateName(_kind_of(name), name)
+            if of in {"", _one_version(service.lower())}:
+                yield pattern_of(name)
 
 
 def _entry(text: str) -> tuple[str, str]:
@@ -87,13 +99,24 @@ def _entry(text: str) -> tuple[str, str]:
     service, name = service.strip().lower(), name.strip().lower()
     if equals and service not in {known.lower() for known in SERVICES}:
         raise ValueError(
-            f"names an unknown service; it takes SERVICE=NAME for {' and '.join(SERVICES)}"
+            f"names an unknown service; it takes SERVICE=NAME for {', '.join(SERVICES)}"
         )
     if not name or "*" in name.removeprefix("*.") or name == "*.":
         raise ValueError(
             "takes NAME, *.NAME or SERVICE=NAME, with commas; * stands for a whole first label"
         )
-    return service, name
+    return _one_version(service), name
+
+
+def _one_version(service: str) -> str:
+    """Return a service's name; both versions of reflection tell the same and count as one."""
+    package, dot, name = service.rpartition(".")
+    return f"{_VERSIONS_OF_REFLECTION.get(package, package)}{dot}{name}"
+
+
+def pattern_of(entry: str) -> CertificateName:
+    """Return the name, or the pattern of names, that an entry of a list means."""
+    return CertificateName(_kind_of(entry), entry.lower())
 
 
 def _kind_of(entry: str) -> str:
@@ -113,8 +136,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _fits(name: CertificateName, pattern: CertificateName) -> bool:
-    """Compare a name with one of the same kind; a common name has no kind, and stands alone if it counts."""
+def fits(name: CertificateName, pattern: CertificateName) -> bool:
+    """Compare a name with a pattern of the same kind; a common name has no kind, and stands alone if it counts."""
     if name.kind not in {pattern.kind, _COMMON}:
         return False
     if pattern.text.startswith("*."):

@@ -53,6 +53,12 @@ class CallConnections(Generic[C]):
             yield connection
 
     @contextmanager
+    def for_wait(self) -> Iterator[C]:
+        """Hold a connection for a query that waits, as long as a full scan may take; raises what `pool.Lease` does."""
+        with self._leased(LeaseClass.SCAN) as connection:
+            yield connection
+
+    @contextmanager
     def for_snapshot(self) -> Iterator[C]:
         """Hold a connection for a stream's read view; raises what `pool.Lease` does."""
         with self._leased(LeaseClass.SNAPSHOT) as connection:

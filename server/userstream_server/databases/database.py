@@ -3,11 +3,14 @@
 Each call has a session of its own (`rows/session.py`).
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from userstream_server.databases.host_state import HostState
 from userstream_server.databases.pool_state import PoolState
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.session import Session
 from userstream_server.rows.table import Table
 
@@ -68,7 +71,12 @@ class Database(Protocol):
         """How many queries were killed because their call had ended."""
 
     def session(
-        self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
+        self,
+        *,
+        deadline_seconds: float | None = None,
+        snapshot: bool = False,
+        caller: str = "",
+        after: Freshness | None = None,
     ) -> AbstractContextManager[Session]:
         """Open a session for one call.
 
@@ -76,7 +84,11 @@ class Database(Protocol):
             deadline_seconds: The call's remaining time, which no query exceeds. None: only the setting limits it.
             snapshot: Read everything in one read view.
             caller: Whose call it is, for fair waiting; equal for all calls of one caller. Never shown.
+            after: What a resumed scan has read already, so that no host is read that has less; None for a new scan.
         """
+
+    def hosts(self) -> Sequence[HostState]:
+        """Return what is known of each of several hosts, in the URL's order; empty where there is only one."""
 
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found.

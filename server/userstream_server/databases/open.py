@@ -13,6 +13,10 @@ def open_database(options: DatabaseOptions) -> Database:
 
         return SQLiteDatabase(options)
     # Imported late: the embedded database needs no driver.
+    if len(options.url.hosts) > 1:
+        from userstream_server.databases.mysql.cluster import MySQLCluster  # noqa: PLC0415
+
+        return MySQLCluster(options)
     from userstream_server.databases.mysql.database import MySQLDatabase  # noqa: PLC0415
 
     return MySQLDatabase(options)

@@ -185,8 +185,12 @@ class Pool(Generic[C]):
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed when they come back."""
+        self._is_closed = True
+        self.discard_idle()
+
+    def discard_idle(self) -> None:
+        """Close the idle connections; the next query opens a new one."""
         with self._lock:
-            self._is_closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()

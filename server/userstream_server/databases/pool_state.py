@@ -6,7 +6,7 @@ from typing import Protocol
 
 from userstream_server.databases.fair_queue import LeaseClass
 
-__all__ = ["CLASSES", "OUTCOMES", "PoolState", "Waits"]
+__all__ = ["CLASSES", "OUTCOMES", "PoolState", "Waits", "WaitsState"]
 
 CLASSES = tuple(kind.value for kind in LeaseClass)
 OUTCOMES = ("served", "refused", "cancelled")
@@ -34,6 +34,16 @@ class Waits:
         return self._seconds
 
 
+class WaitsState(Protocol):
+    """The waits that have ended, as an observer sees them."""
+
+    def count(self) -> Mapping[tuple[str, str], int]:
+        """Return how many there were, by class and outcome."""
+
+    def seconds(self) -> Mapping[str, float]:
+        """Return how long they took together, by class."""
+
+
 class PoolState(Protocol):
     """A pool as an observer sees it. Classes are the values of `LeaseClass`."""
 
@@ -54,7 +64,7 @@ class PoolState(Protocol):
         """How many callers these queries belong to."""
 
     @property
-    def waits(self) -> Waits:
+    def waits(self) -> WaitsState:
         """The waits that have ended."""
 
     def in_use_by_class(self) -> Mapping[str, int]:

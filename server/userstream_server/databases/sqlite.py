@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any
 
 from userstream_server.databases.call_connections import CallConnections
 from userstream_server.databases.database import DatabaseFound, Driver
+from userstream_server.databases.host_state import HostState
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.databases.pool import Pool
-from userstream_server.databases.table_check import check_shape, columns_of
+from userstream_server.databases.table_check import SQLITE_TABLE, check_shape, columns_of
 from userstream_server.databases.time_limits import CallLimits, SnapshotViews
 from userstream_server.errors import (
     DeadlineError,
@@ -25,10 +26,12 @@ from userstream_server.errors import (
 from userstream_server.rows.ages import count_ages
 from userstream_server.rows.dialects import SQLITE, Dialect
 from userstream_server.rows.encoding import encode_blocks
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.session import BLOCK_ROWS
-from userstream_server.rows.sql import SQLITE_COLUMNS, Query, Reach
+from userstream_server.rows.sql import Query, Reach
 from userstream_server.rows.table import Table
+from userstream_server.rows.table_queries import SQLITE_COLUMNS
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["SQLiteDatabase", "translated"]
@@ -87,7 +90,7 @@ class _Session:
 
     @cached_property
     def table(self) -> Table:
-        """See `rows.session.Session.table`."""
+        """The table as it is now, which no longer holds a NULL key."""
         table = self.look_at_table()
         for _ in self.blocks(_NULL_KEY):
             checked_id(None)
@@ -95,12 +98,12 @@ class _Session:
 
     @cached_property
     def dialect(self) -> Dialect:
-        """See `rows.session.Session.dialect`."""
+        """How to word queries for that table."""
         return SQLITE.of(self.table)
 
     def look_at_table(self) -> Table:
-        """See `rows.session.Session.look_at_table`."""
-        return check_shape(columns_of(row for b in self.blocks(SQLITE_COLUMNS) for row in b))
+        """Ask the database for the table as it is now."""
+        return _described(self.blocks(SQLITE_COLUMNS))
 
     def blocks(
         self, query: Query, rows: Callable[[], int] = lambda: BLOCK_ROWS
@@ -108,7 +111,7 @@ class _Session:
         return self._blocks(query, rows, self._held)
 
     def encoded(self, query: Query, rows: Callable[[], int]) -> Generator[EncodedUsers]:
-        return encode_blocks(self.blocks(query, rows))
+        return encode_blocks(self.blocks(query, rows), query.fields)
 
     def counted(self, query: Query) -> Generator[Counter[int]]:
         return count_ages(self.blocks(query))
@@ -136,6 +139,14 @@ class _Session:
         parameters = tuple(value for query in queries for value in query.parameters)
         counts = self.blocks(Query(" UNION ALL ".join(texts), parameters, reach=Reach.RANGE))
         return [float(row[0]) for block in counts for row in block]
+
+    @property
+    def freshness(self) -> None:
+        """None: only one host is read."""
+
+    def move_on(self, error: UnavailableError) -> None:
+        """Raise the error: there is no other host."""
+        raise error
 
     def interrupt(self) -> None:
         self._limits.cancel()
@@ -180,15 +191,24 @@ class SQLiteDatabase:
         self._views = SnapshotViews(options.snapshot_views)
 
     def session(
-        self, *, deadline_seconds: float | None = None, snapshot: bool = False, caller: str = ""
+        self,
+        *,
+        deadline_seconds: float | None = None,
+        snapshot: bool = False,
+        caller: str = "",
+        after: Freshness | None = None,  # noqa: ARG002 - there is no other host to compare with
     ) -> AbstractContextManager[_Session]:
         """Open a session for one call; arguments as in `database.Database`."""
         limits = CallLimits(deadline_seconds, self._query_timeout_seconds)
         return self._views.opened(_Session(self.pool, limits, caller), snapshot=snapshot)
 
+    def hosts(self) -> tuple[HostState, ...]:
+        """Return nothing: a file has no hosts."""
+        return ()
+
     def check(self) -> DatabaseFound:
         """Check connection and table and return what was found; raises as `database.Database` says."""
-        table = check_shape(columns_of(row for b in self._apart(SQLITE_COLUMNS) for row in b))
+        table = _described(self._apart(SQLITE_COLUMNS))
         return DatabaseFound(f"SQLite {sqlite3.sqlite_version}", "a file", "Python's own", table)
 
     def ping(self) -> None:
@@ -209,6 +229,10 @@ class SQLiteDatabase:
             raise translated(error) from error
         finally:
             connection.close()
+
+
+def _described(blocks: Iterable[list[Any]]) -> Table:
+    return check_shape(columns_of(row for block in blocks for row in block), SQLITE_TABLE)
 
 
 def translated(error: sqlite3.Error) -> UserStreamError:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from userstream_server.auth.bearer_tokens import AuthTokens, bearer_token, digest_of
+from userstream_server.auth.certificate_names import CertificateName
+from userstream_server.auth.field_rules import TOKEN
 from userstream_server.errors import UnauthenticatedError
 from userstream_server.interceptors.base import Call, CallInterceptor
 from userstream_server.interceptors.caller import as_caller
@@ -33,5 +35,6 @@ class AuthenticationInterceptor(CallInterceptor):
             raise UnauthenticatedError(
                 "TOKEN_REFUSED", "Send one of the server's tokens as `authorization: Bearer TOKEN`."
             )
-        with as_caller(f"token:{digest_of(token).hex()}"):
+        names = [CertificateName(TOKEN, name)] if (name := self._tokens.name_of(token)) else []
+        with as_caller(f"token:{digest_of(token).hex()}", names):
             yield

@@ -46,5 +46,5 @@ class CertificateNameInterceptor(CallInterceptor):
             )
         name = allowed or next(iter(known), CertificateName("", ""))
         structlog.contextvars.bind_contextvars(client_name=name.shown)
-        with as_caller(f"name:{name.kind}:{name.text}"):
+        with as_caller(f"name:{name.kind}:{name.text}", known):
             yield

@@ -74,7 +74,8 @@ def status_of(error: UserStreamError) -> grpc.Status:
     """Return the rich gRPC status for an error, ready for `context.abort_with_status`."""
     code, default_retry = STATUSES[type(error)]
     status = status_pb2.Status(code=code, message=error.message)
-    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    status.details.add().Pack(info)
     if isinstance(error, InvalidRequestError):
         bad = error_details_pb2.BadRequest()
         for violation in error.violations:

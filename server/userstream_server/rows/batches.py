@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
+from userstream_server.rows.fields import widened
 from userstream_server.rows.row_check import check_rows
 from userstream_server.rows.session import Session
 from userstream_server.rows.sql import Query
@@ -26,6 +27,12 @@ __all__ = [
 
 T_co = TypeVar("T_co", covariant=True)
 _GROWTH = 2
+_LEAST_USER_BYTES = 70
+"""A message holds no more users than would fit if each took this much; most take more.
+
+The size of a message is chosen before its rows are read. Behind short users there may be long ones, of up to 2,100
+bytes in columns of 255 characters: 1,872 of them stay below 4 MiB, which gRPC clients accept unless told otherwise.
+"""
 
 
 class UserBatch(NamedTuple, Generic[T_co]):
@@ -95,13 +102,14 @@ class GrowingSize:
 
     Args:
         message_bytes: About how large a message may grow.
-        max_users: The most users per message; 0 for no limit.
+        max_users: The most users per message; 0 for as many as fit.
     """
 
     def __init__(self, *, message_bytes: int, max_users: int) -> None:
         self._users = 1
         self._message_bytes = message_bytes
-        self._max_users = max_users or message_bytes
+        most = message_bytes // _LEAST_USER_BYTES
+        self._max_users = min(max_users or most, most)
 
     def next_users(self) -> int:
         """Return the next size."""
@@ -118,7 +126,7 @@ class EncodeUsers:
 
     Args:
         size: How many users each batch holds.
-        crc: The CRC-32 of the user_ids before the first batch.
+        crc: The CRC-32 of the user_ids before the first batch. It moves on with each query that was read to its end.
     """
 
     def __init__(self, size: SizePolicy, crc: int = 0) -> None:
@@ -127,13 +135,15 @@ class EncodeUsers:
 
     def read(self, session: Session, query: Query) -> Generator[UserBatch[bytes]]:
         """Run a query and yield encoded batches; see `BatchReader.read`."""
-        size = self._size
+        size, crc = self._size, self._crc
         with closing(session.encoded(query, size.next_users)) as blocks:
             for users, user_count, user_ids, last_user_id in blocks:
-                self._crc = crc32(user_ids, self._crc)
-                batch = UserBatch(users, user_count, last_user_id, self._crc)
+                crc = crc32(user_ids, crc)
+                batch = UserBatch(users, user_count, last_user_id, crc)
                 size.adapt(batch)
                 yield batch
+        # A query that failed may be run again.
+        self._crc = crc
 
 
 class DecodeUsers:
@@ -149,7 +159,8 @@ class DecodeUsers:
     def read(self, session: Session, query: Query) -> Generator[UserBatch[list[UserRow]]]:
         """Run a query and yield lists of users; see `BatchReader.read`."""
         with closing(session.blocks(query, lambda: self._batch_rows)) as blocks:
-            for rows in blocks:
+            for block in blocks:
+                rows = widened(block, query.fields)
                 check_rows(rows)
                 yield UserBatch(_decode_users(rows), len(rows), rows[-1][0])
 

@@ -11,7 +11,7 @@ says what rows become on their way out: lists of `UserRow`s, unless the caller w
 """
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,11 +20,13 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from userstream_server.rows.ages import decode_ages
 from userstream_server.rows.batches import BatchReader, DecodeUsers, UserBatch
+from userstream_server.rows.by_id import encoded_by_id
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.keyset import Chunk, ChunkPace, ChunkSizes, read_chunks
 from userstream_server.rows.prefetch import prefetch
 from userstream_server.rows.row_check import checked_id
 from userstream_server.rows.scan import Scan, UserFilter
-from userstream_server.rows.session import Session, refuse_changed_table
+from userstream_server.rows.session import Session, read_with_failover, refuse_changed_table
 from userstream_server.rows.sql import (
     Query,
     ages_query,
@@ -83,6 +85,11 @@ class Users:
         self._session = session
         self._sizes = sizes
         self._readers = readers
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """How new the data is that was read so far; None where only one database host is read."""
+        return self._session.freshness
 
     @property
     def table(self) -> Table:
@@ -167,7 +174,7 @@ class Users:
         while has_more:
             # One row more than the page shows whether another page follows, without a query for it.
             query = users_query(self._session.dialect, scan, limit=page_size + 1, offset=offset)
-            batches = list(reader.read(self._session, query))
+            batches = self._whole(reader, query)
             has_more = len(batches) > 1
             if not has_more:
                 refuse_changed_table(self._session, scan)
@@ -208,6 +215,14 @@ class Users:
             for block in blocks:
                 yield from decode_ages(block)
 
+    def with_failover(self, read: Callable[[], T]) -> T:
+        """Run a read that goes on at another database host where one fails; `session.read_with_failover` says how."""
+        return read_with_failover(self._session, read)
+
+    def encoded_by_id(self, user_ids: Sequence[str], fields: tuple[str, ...]) -> dict[str, bytes]:
+        """Return users by user_id, encoded; `by_id.encoded_by_id` has arguments and errors."""
+        return encoded_by_id(self._session, user_ids, fields)
+
     def boundary(self, scan: Scan, users: int) -> str | None:
         """Return the user_id of the scan's `users`-th user (from 1); None when it has fewer."""
         return self._key(boundary_query(self._session.dialect, scan, users=users))
@@ -217,7 +232,7 @@ class Users:
         return self._key(last_key_query(self._session.dialect, scan))
 
     def refuse_changed_table(self, scan: Scan) -> None:
-        """See `session.refuse_changed_table`."""
+        """Raise an error if the table was altered so that the scan could not be whole."""
         refuse_changed_table(self._session, scan)
 
     def holds(self, after: str | None, user_id: str | None, up_to: str | None) -> bool:
@@ -265,9 +280,12 @@ class Users:
         chunks = read_chunks(self._session, scan, reader, pace)
         return prefetch(chunks, pace, self._readers) if self._readers else chunks
 
+    def _whole(self, reader: BatchReader[T], query: Query) -> list[UserBatch[T]]:
+        return self.with_failover(lambda: list(reader.read(self._session, query)))
+
     def _key(self, query: Query) -> str | None:
         rows = self._rows(query)
         return checked_id(rows[0][0]) if rows else None
 
     def _rows(self, query: Query) -> list[Any]:
-        return [row for block in self._session.blocks(query) for row in block]
+        return self.with_failover(lambda: [row for b in self._session.blocks(query) for row in b])

@@ -56,7 +56,7 @@ class KeyRanges:
                 found |= {
                     int(number): (first.decode(), last.decode())
                     for number, first, last in block
-                    if first is not None
+                    if first is not None and last is not None
                 }
         return [found.get(number) for number in range(len(ranges))]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
+from userstream_server.errors import UnavailableError
 from userstream_server.rows.batches import BatchReader, UserBatch
 from userstream_server.rows.scan import Scan
 from userstream_server.rows.session import Session, refuse_changed_table
@@ -129,13 +130,19 @@ def _read(
 ) -> tuple[list[UserBatch[T]], float]:
     """Read the next `rows` users of a scan; return them and the seconds from the first batch on."""
     query = users_query(session.dialect, scan, limit=rows)
-    batches: list[UserBatch[T]] = []
-    began_at = 0.0
-    with closing(reader.read(session, query)) as reading:
-        for batch in reading:
-            began_at = began_at or monotonic()
-            batches.append(batch)
-    seconds = monotonic() - began_at
-    if batches:
-        batches[-1] = batches[-1]._replace(ends_chunk=True)
-    return batches, seconds
+    while True:
+        batches: list[UserBatch[T]] = []
+        began_at = 0.0
+        try:
+            with closing(reader.read(session, query)) as reading:
+                for batch in reading:
+                    began_at = began_at or monotonic()
+                    batches.append(batch)
+        except UnavailableError as error:
+            # Nothing of the chunk was sent yet, so another host may read it from its start.
+            session.move_on(error)
+            continue
+        seconds = monotonic() - began_at
+        if batches:
+            batches[-1] = batches[-1]._replace(ends_chunk=True)
+        return batches, seconds

@@ -1,6 +1,8 @@
-"""What to read: filter, key range and limit of one scan over `user_data`."""
+"""What to read: filter, key range, limit and fields of one scan over `user_data`."""
 
 from dataclasses import dataclass, replace
+
+from userstream_server.rows.fields import ALL_FIELDS
 
 __all__ = ["EVERYONE", "Scan", "UserFilter"]
 
@@ -34,12 +36,14 @@ class Scan:
         after: Begin behind this user_id; None for the start.
         up_to: End with this user_id (inclusive); None for the end.
         limit: The most users to read; None for all.
+        fields: What to read of each user, in the order of `ALL_FIELDS`.
     """
 
     filter: UserFilter = EVERYONE
     after: str | None = None
     up_to: str | None = None
     limit: int | None = None
+    fields: tuple[str, ...] = ALL_FIELDS
 
     def beginning_after(self, user_id: str) -> "Scan":
         """Return the same scan from another key on."""

@@ -7,17 +7,25 @@ any time.
 
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from userstream_server.errors import ConflictError
+from userstream_server.errors import ConflictError, UnavailableError
 from userstream_server.rows.dialects import Dialect
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.scan import Scan
 from userstream_server.rows.sql import Query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
-__all__ = ["BLOCK_ROWS", "Session", "refuse_changed_table"]
+__all__ = [
+    "BLOCK_ROWS",
+    "Session",
+    "read_with_failover",
+    "refuse_change",
+    "refuse_changed_table",
+]
 
+T = TypeVar("T")
 BLOCK_ROWS = 1000
 """Rows taken from the driver at once: enough to spread the cost of a step, few enough to stay in the CPU's cache."""
 
@@ -64,15 +72,46 @@ class Session(Protocol):
     def estimates(self, queries: Sequence[Query]) -> list[float]:
         """Estimate how many rows each of some queries has without reading them (SQLite: counts them), at once."""
 
+    def move_on(self, error: UnavailableError) -> None:
+        """Let another database host answer from now on, after a query has failed.
+
+        Args:
+            error: What ended the query.
+
+        Raises:
+            UserStreamError: No other host can; the same error where there is only one, or a read view was lost.
+        """
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """How new the data is that was read so far; None where only one database host is read."""
+
     def interrupt(self) -> None:
         """End the running query and every later one with CallCancelledError. Any thread; may block."""
+
+
+def read_with_failover(session: Session, read: Callable[[], T]) -> T:
+    """Run a read; if its database host fails, run it again from its beginning on another one.
+
+    Args:
+        session: Where it reads.
+        read: Reads to its end, and changes nothing that a second run would not undo.
+
+    Raises:
+        UserStreamError: From the session.
+    """
+    while True:
+        try:
+            return read()
+        except UnavailableError as error:
+            session.move_on(error)
 
 
 def refuse_changed_table(session: Session, scan: Scan) -> None:
     """Refuse to end a scan whose bounds may mean other rows than when it began.
 
-    A key's collation decides which rows lie behind another key. Queries with bounds find nothing once it has
-    changed, which must not be taken for the end of the scan.
+    A key's collation decides which rows lie behind another key, and its type how its text is made. Queries that go by
+    either find nothing once it has changed, which must not be taken for the end of the scan.
 
     Args:
         session: Where the scan was read.
@@ -83,7 +122,18 @@ def refuse_changed_table(session: Session, scan: Scan) -> None:
         UserStreamError: From the session.
     """
     is_bounded = scan.after is not None or scan.up_to is not None
-    if is_bounded and session.look_at_table() != session.table:
+    if is_bounded or session.table.converts_key:
+        read_with_failover(session, lambda: refuse_change(session))
+
+
+def refuse_change(session: Session) -> None:
+    """Raise an error if the table is not the one that the session took it for.
+
+    Raises:
+        ConflictError: The table has changed.
+        UserStreamError: From the session.
+    """
+    if session.look_at_table() != session.table:
         raise ConflictError(
             "TABLE_CHANGED",
             "The key of user_data was changed while it was read. Retry; a stream resumes from its last"

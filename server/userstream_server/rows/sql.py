@@ -1,7 +1,7 @@
 """All SQL that reads. Values are always parameters; the texts are put together from constants.
 
 Each function returns a `Query` for either database. They differ in few words, which a `Dialect`
-holds (dialects.py). The only words that come from the database are names of collations.
+holds (dialects.py). The only words that come from the database are the names of its table and its collation.
 
 Keys are compared and ordered by the database alone, in the collation of the key's index
 (docs/adr/0011-key-order.md).
@@ -10,19 +10,18 @@ Keys are compared and ordered by the database alone, in the collation of the key
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
 
 from userstream_server.rows.dialects import Dialect, escape_like
+from userstream_server.rows.fields import ALL_FIELDS
 from userstream_server.rows.scan import EVERYONE, Scan, UserFilter
 
 __all__ = [
-    "MYSQL_COLUMNS",
-    "SQLITE_COLUMNS",
     "Query",
     "Reach",
     "ages_query",
     "ascending_query",
     "boundary_query",
+    "by_id_query",
     "count_query",
     "ends_query",
     "last_key_query",
@@ -49,39 +48,62 @@ class Query:
         parameters: The values, in order.
         columns: How many columns a row has.
         reach: How much of the table it reads; decides which connections of the pool it may take.
+        fields: Which fields of a user the columns are, in order; of a query for users alone.
     """
 
     text: str
     parameters: tuple[object, ...] = ()
     columns: int = 1
     reach: Reach = Reach.ROWS
+    fields: tuple[str, ...] = ALL_FIELDS
 
 
 def users_query(dialect: Dialect, scan: Scan, *, limit: int, offset: int = 0) -> Query:
     """Select the next `limit` users of a scan; `offset` skips that many of them first."""
-    where, parameters = _where(dialect, scan)
+    where, parameters = _where(dialect, scan, sends_key=True)
     skip = f" OFFSET {int(offset)}" if offset else ""
     return Query(
-        f"SELECT {_columns(dialect)} FROM user_data{where}"
+        f"SELECT {_columns(dialect, scan.fields)} FROM {dialect.table}{where}"
         f" ORDER BY {dialect.key} LIMIT {int(limit)}{skip}",
         parameters,
-        columns=4,
-        reach=Reach.RANGE if offset else _reach(scan),
+        columns=len(scan.fields),
+        reach=Reach.RANGE if offset else _reach(dialect, scan),
+        fields=scan.fields,
+    )
+
+
+def by_id_query(dialect: Dialect, user_ids: Sequence[str], fields: tuple[str, ...]) -> Query:
+    """Select the users with these ids, in no order.
+
+    The key's collation may take another id for the same, so the caller must compare what it gets.
+
+    Args:
+        dialect: The words, for the table.
+        user_ids: Ids that the table may hold.
+        fields: What to read of each user.
+    """
+    marks = ", ".join([dialect.key_mark] * len(user_ids))
+    return Query(
+        f"SELECT {_columns(dialect, fields)} FROM {dialect.table} WHERE {dialect.key} IN ({marks})",
+        tuple(user_ids),
+        columns=len(fields),
+        reach=_reach(dialect, Scan()),
+        fields=fields,
     )
 
 
 def ages_query(dialect: Dialect, scan: Scan) -> Query:
     """Select only the ages of a scan's users, in no order: sums do not need one."""
     where, parameters = _where(dialect, scan)
-    text = f"SELECT {dialect.number.format('age')} FROM user_data{where}"
+    text = f"SELECT {dialect.number.format('age')} FROM {dialect.table}{where}"
     return Query(text, parameters, reach=Reach.RANGE)
 
 
 def boundary_query(dialect: Dialect, scan: Scan, *, users: int) -> Query:
     """Select the user_id of the scan's `users`-th user, if there is one."""
-    where, parameters = _where(dialect, scan)
+    where, parameters = _where(dialect, scan, sends_key=True)
     return Query(
-        f"SELECT {dialect.text.format('user_id')} FROM user_data{where}"
+        f"SELECT {dialect.user_id} FROM {dialect.table}{where}"
         f" ORDER BY {dialect.key} LIMIT 1 OFFSET {int(users) - 1}",
         parameters,
         reach=Reach.RANGE,
@@ -90,24 +112,24 @@ def boundary_query(dialect: Dialect, scan: Scan, *, users: int) -> Query:
 
 def last_key_query(dialect: Dialect, scan: Scan) -> Query:
     """Select the user_id of the scan's last user, if there is one."""
-    where, parameters = _where(dialect, scan)
+    where, parameters = _where(dialect, scan, sends_key=True)
     return Query(
-        f"SELECT {dialect.text.format('user_id')} FROM user_data{where}"
-        f" ORDER BY {dialect.key} DESC LIMIT 1",
+        f"SELECT {dialect.user_id} FROM {dialect.table}{where} ORDER BY {dialect.key} DESC LIMIT 1",
         parameters,
-        reach=_reach(scan),
+        reach=_reach(dialect, scan),
     )
 
 
 def count_query(dialect: Dialect, scan: Scan) -> Query:
     """Count a scan's users exactly; reads the whole range."""
     where, parameters = _where(dialect, scan)
-    text = f"SELECT {dialect.number.format('COUNT(*)')} FROM user_data{where}"
+    text = f"SELECT {dialect.number.format('COUNT(*)')} FROM {dialect.table}{where}"
     return Query(text, parameters, reach=Reach.RANGE)
 
 
-def _reach(scan: Scan) -> Reach:
-    return Reach.ROWS if scan.filter == EVERYONE else Reach.UNKNOWN
+def _reach(dialect: Dialect, scan: Scan) -> Reach:
+    drops_none = scan.filter == EVERYONE and not dialect.may_filter
+    return Reach.ROWS if drops_none else Reach.UNKNOWN
 
 
 def ascending_query(
@@ -136,14 +158,14 @@ def some_keys_query(dialect: Dialect, *, last: bool) -> Query:
     """Select the table's first few keys, or its last ones in descending order."""
     direction = " DESC" if last else ""
     return Query(
-        f"SELECT {dialect.text.format('user_id')} FROM user_data ORDER BY {dialect.key}{direction} LIMIT 8"
+        f"SELECT {dialect.user_id} FROM {dialect.table} ORDER BY {dialect.key}{direction} LIMIT 8"
     )
 
 
 def range_query(dialect: Dialect, scan: Scan) -> Query:
     """Select a key range's rows; for estimates alone."""
     where, parameters = _where(replace(dialect, unchanged=""), scan)
-    return Query(f"SELECT 1 FROM user_data{where}", parameters)
+    return Query(f"SELECT 1 FROM {dialect.table}{where}", parameters)
 
 
 def ends_query(dialect: Dialect, ranges: Sequence[tuple[int, tuple[str, str]]]) -> Query:
@@ -153,7 +175,7 @@ def ends_query(dialect: Dialect, ranges: Sequence[tuple[int, tuple[str, str]]]) 
     for number, (after, up_to) in ranges:
         where, values = _where(replace(dialect, unchanged=""), Scan(after=after, up_to=up_to))
         first, last = (
-            f"(SELECT user_id FROM user_data{where} ORDER BY {dialect.key}{direction} LIMIT 1)"
+            f"(SELECT {dialect.user_id} FROM {dialect.table}{where} ORDER BY {dialect.key}{direction} LIMIT 1)"
             for direction in ("", " DESC")
         )
         texts.append(f"SELECT CAST({int(number)} AS CHAR), {first}, {last}")
@@ -161,16 +183,18 @@ def ends_query(dialect: Dialect, ranges: Sequence[tuple[int, tuple[str, str]]]) 
     return Query(" UNION ALL ".join(texts), tuple(parameters), columns=3)
 
 
-def _columns(dialect: Dialect) -> str:
-    texts = (dialect.text.format(name) for name in ("user_id", "name", "email"))
-    return ", ".join([*texts, dialect.number.format("age")])
+def _columns(dialect: Dialect, fields: Sequence[str]) -> str:
+    special = {"user_id": dialect.user_id, "age": dialect.number.format("age")}
+    return ", ".join(special.get(name) or dialect.text.format(name) for name in fields)
 
 
-def _where(dialect: Dialect, scan: Scan) -> tuple[str, tuple[object, ...]]:
+def _where(
+    dialect: Dialect, scan: Scan, *, sends_key: bool = False
+) -> tuple[str, tuple[object, ...]]:
     """Build the WHERE clause of a scan's key range and filter; empty when there is none."""
     conditions = [
-        (f"{dialect.key} > {dialect.mark}", scan.after),
-        (f"{dialect.key} <= {dialect.mark}", scan.up_to),
+        (f"{dialect.key} > {dialect.key_mark}", scan.after),
+        (f"{dialect.key} <= {dialect.key_mark}", scan.up_to),
         (f"age > {dialect.mark}", scan.filter.age_over),
         (f"age <= {dialect.mark}", scan.filter.age_up_to),
     ]
@@ -179,7 +203,8 @@ def _where(dialect: Dialect, scan: Scan) -> tuple[str, tuple[object, ...]]:
     more_texts, more_values = _text_conditions(dialect, scan.filter)
     texts += more_texts
     values += more_values
-    if dialect.unchanged and (scan.after, scan.up_to) != (None, None):
+    has_bounds = (scan.after, scan.up_to) != (None, None)
+    if dialect.unchanged and (has_bounds or (sends_key and dialect.converts_key)):
         texts.append(dialect.unchanged)
     return (" WHERE " + " AND ".join(texts) if texts else ""), tuple(values)
 
@@ -194,31 +219,3 @@ def _text_conditions(dialect: Dialect, wanted: UserFilter) -> tuple[list[str], l
         texts.append(dialect.email_domain)
         values.append("%@" + escape_like(wanted.email_domain.lower()))
     return texts, values
-
-
-MYSQL_COLUMNS: Final = Query(
-    # A key counts when it is unique, over user_id alone, and over all of it. Only constants tell which table is meant:
-    # MariaDB opens every table of the server otherwise.
-    "SELECT LOWER(c.COLUMN_NAME), LOWER(c.DATA_TYPE), COALESCE(c.NUMERIC_SCALE, 0), c.IS_NULLABLE,"
-    " EXISTS (SELECT 1 FROM information_schema.STATISTICS s WHERE s.TABLE_SCHEMA = DATABASE()"
-    " AND s.TABLE_NAME = 'user_data' AND s.NON_UNIQUE = 0"
-    " GROUP BY s.INDEX_NAME HAVING COUNT(*) = 1 AND MAX(s.COLUMN_NAME) = c.COLUMN_NAME"
-    " AND MAX(s.SUB_PART) IS NULL), COALESCE(c.COLLATION_NAME, '')"
-    " FROM information_schema.COLUMNS c"
-    " WHERE c.TABLE_SCHEMA = DATABASE() AND c.TABLE_NAME = 'user_data'",
-    columns=6,
-)
-"""Describes user_data: name, type, scale, nullable (YES or NO), whether the column alone is a unique key, collation."""
-
-SQLITE_COLUMNS: Final = Query(
-    # The collation is that of a unique index over the column alone, BINARY if one has it.
-    "SELECT lower(c.name), lower(c.type), '0', CASE WHEN c.\"notnull\" OR c.pk THEN 'NO' ELSE 'YES' END,"
-    " CASE WHEN k.coll IS NULL THEN '0' ELSE '1' END, coalesce(k.coll, '')"
-    " FROM pragma_table_info('user_data') c LEFT JOIN"
-    " (SELECT x.name, min(x.coll) AS coll FROM pragma_index_list('user_data') i"
-    ' JOIN pragma_index_xinfo(i.name) x WHERE i."unique" AND NOT i.partial AND x."key"'
-    ' AND (SELECT count(*) FROM pragma_index_xinfo(i.name) y WHERE y."key") = 1 GROUP BY x.name) k'
-    " ON k.name = c.name",
-    columns=6,
-)
-"""The same for SQLite."""

@@ -64,7 +64,7 @@ def running_average(
     Raises:
         PreconditionError: The sum does not fit the response's 64 bits.
     """
-    check_order(users, plan.position)
+    check_order(users, "resume_token", plan.position)
     position, scan = replace(plan.position, order=users.table.order), plan.scan
     current_call_stats().resumed = position.resumed_count > 0
     sent_at = monotonic()
@@ -75,6 +75,7 @@ def running_average(
             end = users.last_key(scan)
         if end is not None:
             position = _advance(position, _count(users, replace(scan, up_to=end)), end)
+            position.freshness = users.freshness
             scan = scan.beginning_after(end)
         if not is_last and monotonic() - sent_at >= _INTERVAL_SECONDS:
             progress.advance(position.user_count, position.after or "")
@@ -87,13 +88,19 @@ def running_average(
 
 def _count(users: Users, scan: Scan) -> Counter[int]:
     """Count the ages of a scan."""
-    counts: Counter[int] = Counter()
     stats = current_call_stats()
-    with closing(users.stream_user_ages(scan, counted=True)) as steps:
-        for step in steps:
-            counts.update(step)
-            stats.rows += step.total()
-    return counts
+    rows_before = stats.rows
+
+    def read() -> Counter[int]:
+        counts: Counter[int] = Counter()
+        with closing(users.stream_user_ages(scan, counted=True)) as steps:
+            for step in steps:
+                counts.update(step)
+                # What another host reads once more is no further row.
+                stats.rows = max(stats.rows, rows_before + counts.total())
+        return counts
+
+    return users.with_failover(read)
 
 
 def _age_sum(counts: Counter[int], so_far: int = 0) -> int:

@@ -8,7 +8,9 @@ from userstream_server.interceptors.authentication import AuthenticationIntercep
 from userstream_server.interceptors.base import CallInterceptor
 from userstream_server.interceptors.cancelled import CancelledInterceptor
 from userstream_server.interceptors.certificate_names import CertificateNameInterceptor
+from userstream_server.interceptors.compression import CompressionInterceptor
 from userstream_server.interceptors.concurrency import ConcurrencyInterceptor
+from userstream_server.interceptors.draining import DrainInterceptor
 from userstream_server.interceptors.logging import LoggingInterceptor
 from userstream_server.interceptors.metadata import MetadataInterceptor
 from userstream_server.interceptors.stalls import StallInterceptor
@@ -24,8 +26,9 @@ __all__ = ["call_interceptors"]
 def call_interceptors(
     settings: ServerSettings,
     access: Access,
-    stalls: StallInterceptor,
     telemetry: "Telemetry | None",
+    drain: DrainInterceptor,
+    stalls: StallInterceptor,
 ) -> list[CallInterceptor]:
     """Return the interceptors of every call, outermost first."""
     order = [
@@ -36,7 +39,9 @@ def call_interceptors(
         MetadataInterceptor(settings.metadata_bytes_max),  # before anything reads the metadata
         _certificate_names(access),  # a certificate says who calls, rather than a token
         _authentication(access),
+        CompressionInterceptor(allowed=settings.compression_allowed),
         _concurrency(settings),  # counts admitted callers only
+        drain,  # inside the status, which it gives to calls that outlast the drain
         stalls,  # closest to the handler: it times each message
     ]
     return [interceptor for interceptor in order if interceptor is not None]

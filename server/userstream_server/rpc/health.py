@@ -5,6 +5,7 @@ Source: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 
 import threading
 
+import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2
 
@@ -12,11 +13,40 @@ from userstream_server.databases.database import Database
 from userstream_server.errors import InternalError, UserStreamError
 from userstream_server.version import SERVICE_NAME
 
-__all__ = ["HealthMonitor"]
+__all__ = ["HealthMonitor", "HealthService"]
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _log = structlog.get_logger()
+
+
+class HealthService(health.HealthServicer):  # type: ignore[misc]  # has no types
+    """grpc.health.v1, with List; Watch speaks only when a status has changed."""
+
+    def __init__(self) -> None:
+        """Begin without any status of our own."""
+        # Non-blocking, so that callers of Watch do not hold a thread each.
+        super().__init__(experimental_non_blocking=True)
+        self._statuses: dict[str, int] = {}
+
+    def set(self, service: str, status: int) -> None:
+        """Set a service's status; those who watch it hear of a change only. One thread at a time."""
+        if self._statuses.get(service) != status:
+            self._statuses = self._statuses | {service: status}
+            super().set(service, status)
+
+    def List(  # noqa: N802 - the proto's name
+        self,
+        request: "health_pb2.HealthListRequest",  # noqa: ARG002 - it has no fields
+        context: grpc.ServicerContext,  # noqa: ARG002
+    ) -> "health_pb2.HealthListResponse":
+        """Return the status of each service. The oldest grpcio-health-checking allowed does not know this call."""
+        return health_pb2.HealthListResponse(
+            statuses={
+                name: health_pb2.HealthCheckResponse(status=status)
+                for name, status in self._statuses.items()
+            }
+        )
 
 
 class HealthMonitor:
@@ -39,8 +69,7 @@ class HealthMonitor:
         self._thread = threading.Thread(target=self._poll, name="health", daemon=True)
         self._table_fits = False
         self._logged: str | None = ""
-        # Non-blocking, so that callers of Watch do not hold a thread each.
-        self.servicer = health.HealthServicer(experimental_non_blocking=True)
+        self.servicer = HealthService()
         self._set(_NOT_SERVING)
 
     def start(self) -> None:
@@ -53,8 +82,7 @@ class HealthMonitor:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
-        self.serving = False
-        self.servicer.enter_graceful_shutdown()
+        self._set(_NOT_SERVING)
 
     def _poll(self) -> None:
         while not self._stopping.wait(self._poll_seconds):

@@ -20,22 +20,27 @@ def key_order(table: Table) -> pb.KeyOrder.ValueType:
     return pb.KEY_ORDER_UNSPECIFIED if table.is_bytewise else pb.KEY_ORDER_COLLATION
 
 
-def check_order(users: Users, made: Position | KeyRange) -> None:
+def check_order(users: Users, field: str, made: Position | KeyRange) -> None:
     """Check that a token or partition was made for the order that the table has.
 
     Args:
         users: Where to read.
+        field: The request's field that holds it.
         made: What it says; without a key it goes with any order.
 
     Raises:
         PreconditionError: The order has changed.
+        InvalidRequestError: Forged: a key is no UUID where all are.
     """
     if made != type(made)() and made.order != users.table.order:
         raise PreconditionError(
             "KEY_ORDER_CHANGED",
-            "The collation of user_id was changed after this token or partition was made, and rows would be"
+            "The collation or type of user_id was changed after this token or partition was made, and rows would be"
             " missing behind it. Begin again without it.",
         )
+    keys = [made.after, *([made.up_to] if isinstance(made, KeyRange) else [])]
+    if not all(key is None or users.table.may_hold(key) for key in keys):
+        raise invalid_token(field, "not one of this table")
 
 
 def check_keys(users: Users, plan: StreamPlan) -> None:
@@ -46,8 +51,8 @@ def check_keys(users: Users, plan: StreamPlan) -> None:
         InvalidRequestError: Forged: the partition's bounds do not ascend, or the token's key is outside.
     """
     keys, last = plan.keys, plan.position.after
-    check_order(users, keys)
-    check_order(users, plan.position)
+    check_order(users, "partition", keys)
+    check_order(users, "resume_token", plan.position)
     if (keys.after, keys.up_to) == (None, None) or users.holds(keys.after, last, keys.up_to):
         return
     if last is None:

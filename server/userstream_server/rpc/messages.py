@@ -1,6 +1,6 @@
 """Turns batches of users into messages: each with a resume token and progress, the last one with the receipt."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from userstream.v1 import user_service_pb2 as pb
@@ -9,6 +9,7 @@ from userstream_server.call_stats import current_call_stats
 from userstream_server.grpc_internals import BufferableMessage
 from userstream_server.rows import encoding
 from userstream_server.rows.batches import UserBatch
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.table import Table
 from userstream_server.rpc.key_order import key_order
 from userstream_server.rpc.progress import ScanProgress
@@ -34,6 +35,7 @@ class StreamMessages:
         response: The RPC's response type.
         table: What is read.
         progress: Estimates the scan's end.
+        freshness: Says how new the data is that was read so far; None where only one database host is read.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class StreamMessages:
         response: type[pb.StreamUsersResponse | pb.BatchUsersResponse],
         table: Table,
         progress: ScanProgress,
+        freshness: Callable[[], Freshness | None] | None = None,
     ) -> None:
         self._plan = plan
+        self._freshness = freshness
         self._progress = progress
-        self._position = replace(plan.position, order=table.order)
+        self._position = replace(plan.position, order=table.order, freshness=None)
         # One object for all messages: setting its fields costs a third of making a new one.
         self._other_fields = response(key_order=key_order(table))
         self._stats = current_call_stats()
@@ -100,6 +104,7 @@ class StreamMessages:
             other.receipt.consistency = self._plan.consistency
             other.receipt.resumed_count = position.resumed_count
             other.receipt.key_order = other.key_order
+            other.receipt.freshness = _kept(self._freshness and self._freshness())
         return encoding.message(users, other)
 
     def _advance(self, batch: Batch) -> None:
@@ -107,6 +112,8 @@ class StreamMessages:
         position.after = batch.last_user_id.decode("ascii")
         position.user_count += batch.user_count
         position.user_id_crc32 = batch.user_id_crc32
+        if self._freshness:
+            position.freshness = self._freshness()
         self._progress.advance(position.user_count, position.after)
         position.estimated_users = self._progress.estimated_users
 
@@ -115,3 +122,9 @@ class StreamMessages:
         shown.users_sent = sent
         shown.estimated_users = sent if is_last else self._progress.estimated_users
         shown.fraction = 1.0 if is_last else self._progress.fraction
+
+
+def _kept(freshness: Freshness | None) -> pb.Freshness.ValueType:
+    if freshness is None:
+        return pb.FRESHNESS_UNSPECIFIED
+    return pb.FRESHNESS_KEPT if freshness.is_kept else pb.FRESHNESS_UNKNOWN

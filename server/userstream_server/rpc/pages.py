@@ -24,7 +24,7 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
         users: Where to read.
         plan: What to read. At most `page_limit` pages, unless that is 0.
     """
-    key_order.check_order(users, plan.position)
+    key_order.check_order(users, "page_token", plan.position)
     position = replace(plan.position, order=users.table.order)
     order = key_order.key_order(users.table)
     number = position.page_number + plan.offset // plan.page_size
@@ -36,7 +36,9 @@ def paginate(users: Users, plan: PagesPlan) -> Iterator[bytes]:
         for page in pages:
             sent, number = sent + 1, number + 1
             stats.rows += page.user_count
-            position = replace(position, after=page.last_key, page_number=number)
+            position = replace(
+                position, after=page.last_key, page_number=number, freshness=users.freshness
+            )
             token = encode_token(plan.bound_to, position) if page.has_more else ""
             yield encoding.message(
                 page.users,

@@ -22,7 +22,7 @@ __all__ = ["KeyMaps", "ScanProgress"]
 
 _FROM_USERS = 500
 """Shorter scans are over before an estimate would help, and too short to tell how many rows match."""
-_AGAIN_AFTER_SHARE = 0.05
+_AGAIN_AFTER_SHARE = 0.1
 """An estimate is made again when a scan has this much more users: messages of one user must stay cheap."""
 _MOST_BEFORE_END = 0.999
 _MAP_SECONDS = 60.0
@@ -48,7 +48,12 @@ class KeyMaps:
         self._due_at = 0.0
 
     def get(self, table: Table) -> KeyMap | None:
-        """Return the map of a table; None while there is none. An old one is returned while a new one is made."""
+        """Return the map of a table; None while there is none. An old one is returned while a new one is made.
+
+        There is none for MariaDB's type UUID, whose order is not that of the text.
+        """
+        if table.key_type == "uuid":
+            return None
         if monotonic() >= self._due_at:
             self._order()
         made = self._made

@@ -8,9 +8,9 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from userstream.v1 import user_service_pb2 as pb
 
+from userstream_server.rpc.reflection import add_reflection_services
 from userstream_server.rpc.requests import RequestReader
 from userstream_server.rpc.service import UserService
 from userstream_server.version import SERVICE_NAME
@@ -34,8 +34,7 @@ def add_health(server: grpc.Server, servicer: health.HealthServicer) -> None:
 
 def add_reflection(server: grpc.Server) -> None:
     """Serve the descriptors, for tools such as grpcurl."""
-    names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
+    add_reflection_services(server, (SERVICE_NAME, health.SERVICE_NAME))
 
 
 def _handler(

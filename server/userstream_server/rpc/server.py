@@ -1,5 +1,6 @@
 """The gRPC server: put together from its parts, started and stopped."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,9 @@ import grpc
 from userstream_server.auth.access import Access
 from userstream_server.databases.database import Database
 from userstream_server.grpc_internals import pass_on_hints
+from userstream_server.interceptors.caller import caller_names
 from userstream_server.interceptors.chain import InterceptorChain
+from userstream_server.interceptors.draining import DrainInterceptor
 from userstream_server.interceptors.stalls import StallInterceptor
 from userstream_server.ports import check_port
 from userstream_server.rows.keyset import ChunkSizes
@@ -32,6 +35,7 @@ _SPARE_THREADS = 16
 """Beyond streams_max, so that refusals and health checks find a thread when every stream has one."""
 _HEALTH_THREADS = 4
 _STOP_SECONDS = 5.0
+"""For calls that are being ended: their last message and their status must reach the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class _Parts:
         access: Who may call.
         monitor: The health, from the database.
         stalls: Ends calls that wait too long for their caller.
+        drain: How calls end while the server stops.
         interrupter: Ends the queries of calls that end early.
         readers: The threads that prefetch.
     """
@@ -49,6 +54,7 @@ class _Parts:
     access: Access
     monitor: HealthMonitor
     stalls: StallInterceptor
+    drain: DrainInterceptor
     interrupter: SessionInterrupter
     readers: ThreadPoolExecutor
 
@@ -79,8 +85,8 @@ class UserStreamServer:
         self.health_port = ports[1] if len(ports) > 1 else None
 
     def reload(self, settings: ServerSettings) -> None:
-        """Read tokens, certificates and the allow-list again; running calls continue."""
-        self._parts.access.reload(settings.tls_client_names)
+        """Read tokens, certificates and the allow-lists again; running calls continue."""
+        self._parts.access.reload(settings.tls_client_names, settings.fields_allowed)
 
     def start(self) -> None:
         """Check the database once, then serve."""
@@ -88,14 +94,23 @@ class UserStreamServer:
         for server in self._servers:
             server.start()
 
-    def stop(self, grace_seconds: float) -> None:
-        """Say NOT_SERVING, give running calls the grace, then end them UNAVAILABLE."""
-        interrupter = self._parts.interrupter
+    def stop(self, grace_seconds: float, *, notice_seconds: float = 0.0) -> None:
+        """Drain, in the order that balancers understand: health, then new calls, then running calls.
+
+        Args:
+            grace_seconds: How long running calls may continue; then they end UNAVAILABLE.
+            notice_seconds: How long new calls are accepted before, while health says NOT_SERVING already.
+        """
         self._parts.monitor.drain()
+        time.sleep(notice_seconds)
+        self._parts.drain.begin()
         main, *others = self._servers
-        if not main.stop(grace_seconds).wait(grace_seconds + _STOP_SECONDS):
-            interrupter.interrupt_all()
-        interrupter.interrupt_all()
+        stopped = main.stop(grace_seconds + _STOP_SECONDS)
+        if not stopped.wait(grace_seconds):
+            self._parts.drain.end_calls()
+            self._parts.interrupter.interrupt_all()
+            stopped.wait(2 * _STOP_SECONDS)
+        self._parts.interrupter.interrupt_all()
         for server in others:
             server.stop(None).wait(_STOP_SECONDS)
         self._parts.close()
@@ -145,6 +160,7 @@ def _parts(settings: ServerSettings, database: Database) -> _Parts:
         access=_access(settings),
         monitor=HealthMonitor(database, poll_seconds=settings.health_poll_seconds),
         stalls=StallInterceptor(settings.send_timeout_seconds, settings.request_timeout_seconds),
+        drain=DrainInterceptor(),
         interrupter=SessionInterrupter(),
         readers=ThreadPoolExecutor(prefetching, thread_name_prefix="prefetch"),
     )
@@ -157,6 +173,7 @@ def _access(settings: ServerSettings) -> Access:
         tls_client_ca=settings.tls_client_ca,
         tls_client_names=settings.tls_client_names,
         tokens_file=settings.auth_tokens_file,
+        fields_allowed=settings.fields_allowed,
     )
 
 
@@ -168,7 +185,7 @@ def _main_server(
 ) -> grpc.Server:
     """Return the server of all services, without them."""
     threads = settings.streams_max + settings.calls_waiting_max + _SPARE_THREADS
-    order = call_interceptors(settings, parts.access, parts.stalls, telemetry)
+    order = call_interceptors(settings, parts.access, telemetry, parts.drain, parts.stalls)
     return grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="call"),
         interceptors=[InterceptorChain(order)],
@@ -195,6 +212,7 @@ def _service(
         message_bytes=settings.message_bytes,
         users_max=settings.batch_users_max,
         observe=telemetry.observe if telemetry else None,
+        fields_allowed=lambda: parts.access.fields.allowed(caller_names()),
     )
 
 

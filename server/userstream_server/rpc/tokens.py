@@ -18,6 +18,7 @@ from zlib import crc32
 from google.protobuf.message import Message
 
 from userstream_server.errors import FieldViolation, InvalidRequestError
+from userstream_server.rows.freshness import UNKNOWN, Freshness
 
 __all__ = [
     "KeyRange",
@@ -33,10 +34,20 @@ __all__ = [
 _VERSION = 1
 _ORDERED_VERSION = 2
 """Of tokens for a table whose keys do not ascend byte by byte."""
+_FRESH_VERSION = 3
+"""Of tokens that say how new the data was, where several database hosts are read."""
 _CHECKSUM = struct.Struct(">I")
 # version, fingerprint, rows, CRC-32, resumes, estimate, pages, sum of ages; the key follows.
 _POSITION = struct.Struct(">B8sQIIQQq")
 _ORDER = struct.Struct(">I")
+# The order, whether the scan never went back in time, and the length of the database's position, which follows.
+_FRESHNESS = struct.Struct(">I?H")
+_SIZES = {
+    _VERSION: _POSITION.size,
+    _ORDERED_VERSION: _POSITION.size + _ORDER.size,
+    _FRESH_VERSION: _POSITION.size + _FRESHNESS.size,
+}
+"""How many bytes a token has at least, by its version."""
 _PARTITION_MARK = b"userstream partition 1"
 _ORDERED_PARTITION_MARK = b"userstream partition 2"
 _COUNT_MAX = 2**62
@@ -58,6 +69,7 @@ class Position:
         page_number: Pages sent so far (Paginate).
         age_sum: Sum of the ages so far, in years (StreamAverageAge).
         order: What `after` goes by; see `rows.table.Table.order`.
+        freshness: How new the data was that was read; None where only one database host is read.
     """
 
     after: str | None = None
@@ -68,6 +80,12 @@ class Position:
     page_number: int = 0
     age_sum: int = 0
     order: int = 0
+    freshness: Freshness | None = None
+
+    @property
+    def read_before(self) -> Freshness | None:
+        """What a resumed scan has read already; None for a new one."""
+        return self.freshness or (UNKNOWN if self.resumed_count else None)
 
 
 class KeyRange(NamedTuple):
@@ -99,8 +117,9 @@ def fingerprint(rpc: str, *parts: Message | str | int) -> bytes:
 
 def encode_token(bound_to: bytes, position: Position) -> str:
     """Return the token for a position of the request with this fingerprint."""
+    version, more = _more(position)
     head = _POSITION.pack(
-        _ORDERED_VERSION if position.order else _VERSION,
+        version,
         bound_to,
         position.user_count,
         position.user_id_crc32,
@@ -109,8 +128,17 @@ def encode_token(bound_to: bytes, position: Position) -> str:
         position.page_number,
         position.age_sum,
     )
-    order = _ORDER.pack(position.order) if position.order else b""
-    return _seal(head + order + (position.after or "").encode())
+    return _seal(head + more + (position.after or "").encode())
+
+
+def _more(position: Position) -> tuple[int, bytes]:
+    """Return a token's version, and what comes between its figures and its key."""
+    if (fresh := position.freshness) is not None:
+        head = _FRESHNESS.pack(position.order, fresh.is_kept, len(fresh.position))
+        return _FRESH_VERSION, head + fresh.position
+    if position.order:
+        return _ORDERED_VERSION, _ORDER.pack(position.order)
+    return _VERSION, b""
 
 
 def decode_token(field: str, token: str, bound_to: bytes) -> Position:
@@ -130,19 +158,22 @@ def decode_token(field: str, token: str, bound_to: bytes) -> Position:
     if not token:
         return Position()
     raw = _unseal(field, token)
-    sizes = {_VERSION: _POSITION.size, _ORDERED_VERSION: _POSITION.size + _ORDER.size}
-    if not raw or len(raw) < sizes.get(raw[0], len(raw) + 1):
+    if not raw or len(raw) < _SIZES.get(raw[0], len(raw) + 1):
         raise invalid_token(field, "not a token of this service")
     version, made_for, *figures = _POSITION.unpack_from(raw)
     if made_for != bound_to:
         raise invalid_token(
             field, "belongs to another request; send the fields of the call that made it"
         )
-    rest, order = raw[_POSITION.size :], 0
+    rest, order, freshness = raw[_POSITION.size :], 0, None
     if version == _ORDERED_VERSION:
         (order,), rest = _ORDER.unpack_from(rest), rest[_ORDER.size :]
+    elif version == _FRESH_VERSION:
+        order, is_kept, length = _FRESHNESS.unpack_from(rest)
+        rest = rest[_FRESHNESS.size :]
+        freshness, rest = Freshness(rest[:length], is_kept), rest[length:]
     position = Position(_key(field, rest), *figures)
-    position.order = order
+    position.order, position.freshness = order, freshness
     if not _is_possible(position):
         raise invalid_token(field, "not a token of this service")
     position.resumed_count += 1

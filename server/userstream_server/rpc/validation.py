@@ -10,7 +10,9 @@ from userstream.v1 import user_service_pb2 as pb
 
 from userstream_server.errors import FieldViolation, InvalidRequestError
 from userstream_server.rows.generators import DEFAULT_BATCH_AGE_OVER
-from userstream_server.rows.scan import Scan, UserFilter
+from userstream_server.rows.scan import Scan
+from userstream_server.rpc.filters import broken_range, broken_rules, user_filter
+from userstream_server.rpc.read_masks import bound_part, broken_paths, fields_of
 from userstream_server.rpc.tokens import (
     KeyRange,
     Position,
@@ -23,9 +25,11 @@ from userstream_server.rpc.tokens import (
 __all__ = [
     "USERS_MAX",
     "AgesPlan",
+    "LookupPlan",
     "PagesPlan",
     "StreamPlan",
     "check_average_age",
+    "check_batch_get_users",
     "check_batch_users",
     "check_paginate",
     "check_partition_users",
@@ -33,12 +37,11 @@ __all__ = [
     "check_stream_users",
 ]
 
-_AGE_MAX = 9_999_999_999  # DECIMAL(10,0)
-_TEXT_MAX_CHARS = 255
-_DOMAIN_MAX_CHARS = 253
 USERS_MAX = 10_000
 """The most users in a message, a batch or a page, whatever the settings say."""
 _PARTITIONS_MAX = 1000
+_IDS_MAX = 1000
+_AGES, _KEYS = ("age",), ("user_id",)
 _DEFAULT_BATCH_SIZE = 1000
 _DEFAULT_PAGE_SIZE = 100
 _INT64_MAX = 2**63 - 1
@@ -93,6 +96,14 @@ class AgesPlan:
     bound_to: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class LookupPlan:
+    """The plan of a BatchGetUsers call; `scan` says which fields to read."""
+
+    scan: Scan
+    user_ids: tuple[str, ...]
+
+
 def check_stream_users(request: pb.StreamUsersRequest, *, users_max: int = USERS_MAX) -> StreamPlan:
     """Check a StreamUsersRequest.
 
@@ -104,7 +115,7 @@ def check_stream_users(request: pb.StreamUsersRequest, *, users_max: int = USERS
         InvalidRequestError: With every rule it breaks.
     """
     per_message = request.max_users_per_message
-    broken = _range("max_users_per_message", per_message, 0, users_max)
+    broken = broken_range("max_users_per_message", per_message, 0, users_max)
     return _stream_plan("StreamUsers", request, broken, request.filter, per_message)
 
 
@@ -118,7 +129,7 @@ def check_batch_users(request: pb.BatchUsersRequest, *, users_max: int = USERS_M
     Raises:
         InvalidRequestError: With every rule it breaks.
     """
-    broken = _range("batch_size", request.batch_size, 0, users_max)
+    broken = broken_range("batch_size", request.batch_size, 0, users_max)
     size = request.batch_size or min(_DEFAULT_BATCH_SIZE, users_max)
     wanted = pb.UserFilter()
     wanted.CopyFrom(request.filter)
@@ -138,21 +149,23 @@ def check_paginate(request: pb.PaginateRequest, *, users_max: int = USERS_MAX) -
         InvalidRequestError: With every rule it breaks.
     """
     broken = [
-        *_range("page_size", request.page_size, 0, 2**31),
-        *_range("page_limit", request.page_limit, 0, 2**31),
-        *_range("offset", request.offset, 0, _INT64_MAX),
-        *_filter("filter", request.filter),
+        *broken_range("page_size", request.page_size, 0, 2**31),
+        *broken_range("page_limit", request.page_limit, 0, 2**31),
+        *broken_range("offset", request.offset, 0, _INT64_MAX),
+        *broken_rules("filter", request.filter),
+        *broken_paths("read_mask", request.read_mask),
     ]
     if request.offset and request.page_token:
         broken.append(
             FieldViolation("offset", "not together with page_token; a token knows its place")
         )
     _refuse(broken)
-    bound_to = fingerprint("Paginate", request.filter)
+    fields = fields_of(request.read_mask)
+    bound_to = fingerprint("Paginate", request.filter, *bound_part(fields))
     position = decode_token("page_token", request.page_token, bound_to)
     size = min(request.page_size or _DEFAULT_PAGE_SIZE, users_max)
     return PagesPlan(
-        Scan(_user_filter(request.filter), after=position.after),
+        Scan(user_filter(request.filter), after=position.after, fields=fields),
         position,
         bound_to,
         size,
@@ -161,14 +174,36 @@ def check_paginate(request: pb.PaginateRequest, *, users_max: int = USERS_MAX) -
     )
 
 
+def check_batch_get_users(
+    request: pb.BatchGetUsersRequest, *, users_max: int = USERS_MAX
+) -> LookupPlan:
+    """Check a BatchGetUsersRequest.
+
+    Args:
+        request: The request as received.
+        users_max: The most users a response may hold.
+
+    Raises:
+        InvalidRequestError: With every rule it breaks.
+    """
+    ids, most = tuple(request.user_ids), min(_IDS_MAX, users_max)
+    broken = broken_paths("read_mask", request.read_mask)
+    if not 1 <= len(ids) <= most:
+        broken.append(FieldViolation("user_ids", f"takes 1 to {most} ids"))
+    if not all(user_id.isascii() and user_id.isprintable() and user_id for user_id in ids):
+        broken.append(FieldViolation("user_ids", "takes ids of printable ASCII, none empty"))
+    _refuse(broken)
+    return LookupPlan(Scan(fields=fields_of(request.read_mask)), ids)
+
+
 def check_average_age(request: pb.AverageAgeRequest) -> Scan:
     """Check an AverageAgeRequest; return which users it asks for.
 
     Raises:
         InvalidRequestError: With every rule it breaks.
     """
-    _refuse(_filter("filter", request.filter))
-    return Scan(_user_filter(request.filter))
+    _refuse(broken_rules("filter", request.filter))
+    return Scan(user_filter(request.filter), fields=_AGES)
 
 
 def check_stream_average_age(request: pb.StreamAverageAgeRequest) -> AgesPlan:
@@ -177,10 +212,11 @@ def check_stream_average_age(request: pb.StreamAverageAgeRequest) -> AgesPlan:
     Raises:
         InvalidRequestError: With every rule it breaks.
     """
-    _refuse(_filter("filter", request.filter))
+    _refuse(broken_rules("filter", request.filter))
     bound_to = fingerprint("StreamAverageAge", request.filter)
     position = decode_token("resume_token", request.resume_token, bound_to)
-    return AgesPlan(Scan(_user_filter(request.filter), after=position.after), position, bound_to)
+    scan = Scan(user_filter(request.filter), after=position.after, fields=_AGES)
+    return AgesPlan(scan, position, bound_to)
 
 
 def check_partition_users(request: pb.PartitionUsersRequest) -> tuple[Scan, int]:
@@ -192,11 +228,11 @@ def check_partition_users(request: pb.PartitionUsersRequest) -> tuple[Scan, int]
     count = request.partition_count
     _refuse(
         [
-            *_range("partition_count", count, 1, _PARTITIONS_MAX),
-            *_filter("filter", request.filter),
+            *broken_range("partition_count", count, 1, _PARTITIONS_MAX),
+            *broken_rules("filter", request.filter),
         ]
     )
-    return Scan(_user_filter(request.filter)), count
+    return Scan(user_filter(request.filter), fields=_KEYS), count
 
 
 def _stream_plan(
@@ -207,8 +243,9 @@ def _stream_plan(
     message_users: int,
 ) -> StreamPlan:
     """Finish the plan of either stream; they share all fields but one."""
-    broken += _range("limit", request.limit, 0, _INT64_MAX)
-    broken += _filter("filter", wanted)
+    broken += broken_range("limit", request.limit, 0, _INT64_MAX)
+    broken += broken_rules("filter", wanted)
+    broken += broken_paths("read_mask", request.read_mask)
     if request.consistency not in pb.Consistency.values():
         broken.append(
             FieldViolation("consistency", "takes CONSISTENCY_LIVE or CONSISTENCY_SNAPSHOT")
@@ -218,13 +255,15 @@ def _stream_plan(
     # How many users a message of StreamUsers holds may change on a resume; a batch's size may not.
     size = message_users if rpc == "BatchUsers" else 0
     snapshot = request.consistency == pb.CONSISTENCY_SNAPSHOT
-    bound_to = fingerprint(rpc, wanted, request.partition, request.limit, size, int(snapshot))
+    fields = fields_of(request.read_mask)
+    asked = (wanted, request.partition, request.limit, size, int(snapshot))
+    bound_to = fingerprint(rpc, *asked, *bound_part(fields))
     position = decode_token("resume_token", request.resume_token, bound_to)
     left = request.limit - position.user_count if request.limit else None
     if left is not None and left < 0:
         raise invalid_token("resume_token", "counts more users than limit")
     return StreamPlan(
-        Scan(_user_filter(wanted), position.after or keys.after, keys.up_to, left),
+        Scan(user_filter(wanted), position.after or keys.after, keys.up_to, left, fields),
         position,
         keys,
         bound_to,
@@ -232,47 +271,6 @@ def _stream_plan(
         message_users,
         request.limit,
     )
-
-
-def _user_filter(wanted: pb.UserFilter) -> UserFilter:
-    return UserFilter(
-        age_over=wanted.age_over if wanted.HasField("age_over") else None,
-        age_up_to=wanted.age_up_to if wanted.HasField("age_up_to") else None,
-        name_prefix=wanted.name_prefix,
-        email_domain=wanted.email_domain,
-    )
-
-
-def _filter(field: str, wanted: pb.UserFilter) -> list[FieldViolation]:
-    broken: list[FieldViolation] = []
-    for name in ("age_over", "age_up_to"):
-        if wanted.HasField(name):
-            broken += _range(f"{field}.{name}", getattr(wanted, name), -_AGE_MAX, _AGE_MAX)
-    both = wanted.HasField("age_over") and wanted.HasField("age_up_to")
-    if both and wanted.age_up_to <= wanted.age_over:
-        broken.append(FieldViolation(f"{field}.age_up_to", "must be above age_over"))
-    if len(wanted.name_prefix) > _TEXT_MAX_CHARS or "\0" in wanted.name_prefix:
-        broken.append(
-            FieldViolation(
-                f"{field}.name_prefix", f"takes at most {_TEXT_MAX_CHARS} characters, no NUL"
-            )
-        )
-    domain = wanted.email_domain
-    if len(domain) > _DOMAIN_MAX_CHARS or not domain.isascii() or set(domain) & set("@\0 "):
-        broken.append(
-            FieldViolation(
-                f"{field}.email_domain",
-                f"takes an ASCII domain of at most {_DOMAIN_MAX_CHARS} characters, without @",
-            )
-        )
-    return broken
-
-
-def _range(field: str, value: int, least: int, most: int) -> list[FieldViolation]:
-    if least <= value <= most:
-        return []
-    described = f"{least} to {most}" if most < 2**31 or field.startswith("filter") else "0 or more"
-    return [FieldViolation(field, f"takes {described}")]
 
 
 def _refuse(broken: Iterable[FieldViolation]) -> None:

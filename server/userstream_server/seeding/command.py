@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
 
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import InternalError, UnavailableError, UserStreamError
 from userstream_server.seeding.csv_format import CsvFormatError
 from userstream_server.seeding.csv_source import DECOMPRESSION_ERRORS, STDIN
+from userstream_server.seeding.progress import check_mark, shown_progress
 from userstream_server.seeding.seed import (
     BATCH_ROWS,
-    Progress,
+    SeedInterrupted,
     SeedReport,
     seed_csv,
     seed_sample,
@@ -84,6 +82,7 @@ def seed(
             report = _seed_made_up(options, rows, random_seed, key_kind)
         else:
             report = seed_sample(url, rejects=rejects, update=update)
+    sys.stderr.write(check_mark() if not report.rejected_rows else "")
     for line in summary_of(report):
         sys.stderr.write(line + "\n")
     raise typer.Exit(1 if report.rejected_rows else 0)
@@ -101,7 +100,7 @@ class _Options:
 
 def _seed_file(options: _Options, csv: Path) -> SeedReport:
     total_bytes = None if csv == STDIN else csv.stat().st_size
-    with _progress(total_bytes or None) as progress:
+    with shown_progress(total_bytes or None, unit="bytes") as progress:
         return seed_csv(
             options.url,
             csv,
@@ -113,7 +112,7 @@ def _seed_file(options: _Options, csv: Path) -> SeedReport:
 
 
 def _seed_made_up(options: _Options, rows: int, random_seed: int, key_kind: KeyKind) -> SeedReport:
-    with _progress(rows) as progress:
+    with shown_progress(rows, unit="users") as progress:
         return seed_synthetic(
             options.url,
             rows,
@@ -152,6 +151,16 @@ def _failures() -> Iterator[None]:
         raise _failure(f"cannot read or write{where}: {error.strerror}", 1) from None
     except UserStreamError as error:
         raise _failure(_advice(error), 1) from None
+    except SeedInterrupted as stop:
+        raise _failure(_interrupted(stop.report), 130) from None
+
+
+def _interrupted(report: SeedReport) -> str:
+    users = report.new_users + report.unchanged_users + report.updated_users
+    return (
+        f"interrupted; at least {users:,} users are stored. To resume, run the same command again: it skips what is"
+        " stored"
+    )
 
 
 def _advice(error: UserStreamError) -> str:
@@ -170,16 +179,6 @@ def _advice(error: UserStreamError) -> str:
             " shape than the table that seeding creates?"
         )
     return error.message
-
-
-@contextmanager
-def _progress(total: int | None) -> Iterator[Progress]:
-    """Yield what to tell about progress: a bar on a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("Seeding"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with ProgressBar(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("seeding", total=total)
-        yield lambda done: bar.advance(task, done)
 
 
 def _failure(text: str, code: int) -> typer.Exit:

@@ -8,11 +8,13 @@ from typing import Any
 
 from userstream_server.databases.mysql.connecting import DRIVER_ERRORS, connect_any
 from userstream_server.databases.mysql.errors import translate_error
+from userstream_server.databases.mysql.table import described_table
 from userstream_server.databases.options import DatabaseOptions
-from userstream_server.databases.table_check import Column, check_shape, columns_of
+from userstream_server.databases.table_check import unfit_table
 from userstream_server.databases.url import DatabaseUrl
-from userstream_server.errors import ConflictError
-from userstream_server.rows.sql import MYSQL_COLUMNS
+from userstream_server.errors import ConflictError, PreconditionError
+from userstream_server.rows.sql import Query
+from userstream_server.rows.table import Table
 from userstream_server.rows.types import UserRow
 from userstream_server.seeding.batches import BatchOutcome, Inserted, store_batch
 from userstream_server.seeding.stored_users import by_key, parts
@@ -78,10 +80,8 @@ class _MySQLWriter:
         if not self._rows(_FIND_DATABASE, (database,)):
             self._run(f"CREATE DATABASE IF NOT EXISTS {quoted} CHARACTER SET utf8mb4")
         self._run(f"USE {quoted}")
-        if not self._columns():
-            self._run(schema("schema.sql"))
         # Without its key, seeding twice would add everyone twice.
-        check_shape(self._columns())
+        _refuse_others(self._table())
         connection.commit()
 
     def add(self, users: Sequence[UserRow]) -> BatchOutcome:
@@ -172,13 +172,37 @@ class _MySQLWriter:
     def _run(self, text: str | bytes) -> int:
         return int(self._connection.cmd_query(text).get("affected_rows", 0))
 
-    def _columns(self) -> list[Column]:
-        return columns_of(self._rows(MYSQL_COLUMNS.text))
+    def _table(self) -> Table:
+        """Return what the table is; create it where it is missing."""
+        try:
+            return described_table(self._read)
+        except PreconditionError as error:
+            if error.reason != "TABLE_MISSING":
+                raise
+        self._run(schema("schema.sql"))
+        return described_table(self._read)
 
-    def _rows(self, text: str, parameters: tuple[str, ...] = ()) -> list[Any]:
+    def _read(self, query: Query) -> list[list[Any]]:
+        return [self._rows(query.text, query.parameters)]
+
+    def _rows(self, text: str, parameters: tuple[object, ...] = ()) -> list[Any]:
         with self._connection.cursor(raw=True) as cursor:
             cursor.execute(text, parameters)
             return list(cursor.fetchall())
+
+
+def _refuse_others(table: Table) -> None:
+    """Refuse a table that can be served but is not written to."""
+    if table.is_view:
+        raise unfit_table("it is a view, which seeding does not write to. Fill the table below it.")
+    if table.key_type != "text":
+        raise unfit_table(
+            "its user_id is not text, and seeding writes text. Fill it with SQL, or seed another database."
+        )
+    if table.name != "user_data":
+        raise unfit_table(
+            f"it is called {table.name}. RENAME TABLE {table.name} TO user_data, which is what seeding writes to."
+        )
 
 
 def _statement(users: Sequence[UserRow], on_duplicate: str) -> bytes:

@@ -24,6 +24,7 @@ from userstream_server.seeding.writers import open_writer
 __all__ = [
     "BATCH_ROWS",
     "Progress",
+    "SeedInterrupted",
     "SeedReport",
     "ensure_embedded",
     "seed_csv",
@@ -66,6 +67,18 @@ class SeedReport:
         self.new_users += outcome.new
         self.unchanged_users += outcome.unchanged
         self.updated_users += outcome.updated
+
+
+class SeedInterrupted(KeyboardInterrupt):
+    """Ctrl-C ended seeding between two batches.
+
+    Attributes:
+        report: What was stored until then, without the batch that was under way.
+    """
+
+    def __init__(self, report: SeedReport) -> None:
+        super().__init__()
+        self.report = report
 
 
 def seed_csv(
@@ -211,20 +224,25 @@ def _store(
 ) -> SeedReport:
     """Store the rows in batches, one batch in a second thread while the next is being read."""
     report = SeedReport(reasons=rejects.reasons)
-    with (
-        open_writer(url, update=update) as writer,
-        ThreadPoolExecutor(max_workers=1) as thread,
-    ):
-        writing: Future[BatchOutcome] | None = None
-        batch: list[SourceRow] = []
-        while (following := list(islice(rows, batch_rows))) or writing:
-            if writing:
-                report.count(outcome := writing.result())
-                _reject_conflicts(batch, outcome, rejects)
-                batch_done(len(batch))
-            batch = following
-            writing = thread.submit(writer.add, [user for user, _, _ in batch]) if batch else None
-        writer.finish()
+    try:
+        with (
+            open_writer(url, update=update) as writer,
+            ThreadPoolExecutor(max_workers=1) as thread,
+        ):
+            writing: Future[BatchOutcome] | None = None
+            batch: list[SourceRow] = []
+            while (following := list(islice(rows, batch_rows))) or writing:
+                if writing:
+                    report.count(outcome := writing.result())
+                    _reject_conflicts(batch, outcome, rejects)
+                    batch_done(len(batch))
+                batch = following
+                writing = (
+                    thread.submit(writer.add, [user for user, _, _ in batch]) if batch else None
+                )
+            writer.finish()
+    except KeyboardInterrupt:
+        raise SeedInterrupted(report) from None
     report.rejects = rejects.path
     return report
 

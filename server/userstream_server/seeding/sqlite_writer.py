@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from userstream_server.databases.sqlite import translated
-from userstream_server.databases.table_check import check_shape, columns_of
+from userstream_server.databases.table_check import SQLITE_TABLE, check_shape, columns_of
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.errors import PreconditionError
-from userstream_server.rows.sql import SQLITE_COLUMNS
+from userstream_server.rows.table_queries import SQLITE_COLUMNS
 from userstream_server.rows.types import UserRow
 from userstream_server.seeding.batches import BatchOutcome, Inserted, store_batch
 from userstream_server.seeding.stored_users import by_key, parts
@@ -54,7 +54,7 @@ class _SQLiteWriter:
         self._replace = update
         connection.text_factory = bytes
         connection.execute(schema("schema_sqlite.sql"))
-        check_shape(columns_of(connection.execute(SQLITE_COLUMNS.text)))
+        check_shape(columns_of(connection.execute(SQLITE_COLUMNS.text)), SQLITE_TABLE)
 
     def add(self, users: Sequence[UserRow]) -> BatchOutcome:
         """Store users in one transaction."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from userstream_server.databases.database import Database
-from userstream_server.databases.pool_state import PoolState, Waits
+from userstream_server.databases.pool_state import PoolState, WaitsState
 from userstream_server.telemetry.calls import METHODS, RunningCalls
 from userstream_server.version import VERSION
 
@@ -83,6 +83,7 @@ class Metrics:
         """Report a database's pool, kills and driver."""
         driver = database.driver
         self._watch_pool(database.pool)
+        self._watch_hosts(database)
         self._counter(
             "queries.killed",
             _one(lambda: database.queries_killed),
@@ -97,6 +98,24 @@ class Metrics:
             "encoder": driver.encoder,
         }
         self._gauge("build.info", lambda _: [Observation(1, labels)], "What runs here; always 1.")
+
+    def _watch_hosts(self, database: Database) -> None:
+        def up() -> Mapping[str, float]:
+            return {host.name: int(host.readable) for host in database.hosts()}
+
+        def lags() -> Mapping[str, float]:
+            hosts = database.hosts()
+            return {host.name: host.lag_seconds for host in hosts if host.lag_seconds is not None}
+
+        self._gauge(
+            "database.host.up", _by("host", up), "1 while calls may read from this host, else 0."
+        )
+        self._gauge(
+            "database.host.lag",
+            _by("host", lags),
+            "How far this replica is behind its source.",
+            unit="s",
+        )
 
     def _watch_pool(self, pool: PoolState) -> None:
         for name, read, description in (
@@ -128,8 +147,8 @@ class Metrics:
             "Calls cancelled because their consumer did not read for too long.",
         )
 
-    def _gauge(self, name: str, read: Callback, description: str) -> None:
-        self._meter.create_observable_gauge(f"userstream.{name}", [read], "", description)
+    def _gauge(self, name: str, read: Callback, description: str, unit: str = "") -> None:
+        self._meter.create_observable_gauge(f"userstream.{name}", [read], unit, description)
 
     def _counter(self, name: str, read: Callback, description: str, unit: str = "") -> None:
         self._meter.create_observable_counter(f"userstream.{name}", [read], unit, description)
@@ -143,7 +162,7 @@ def _by(label: str, read: Callable[[], Mapping[str, float]]) -> Callback:
     return lambda _: [Observation(number, {label: name}) for name, number in read().items()]
 
 
-def _waits(waits: Waits) -> Callback:
+def _waits(waits: WaitsState) -> Callback:
     return lambda _: [
         Observation(count, {"class": kind, "outcome": outcome})
         for (kind, outcome), count in waits.count().items()

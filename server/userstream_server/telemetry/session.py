@@ -10,8 +10,9 @@ from opentelemetry.metrics import Histogram
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from userstream_server.call_stats import CallStats
-from userstream_server.errors import CallCancelledError
+from userstream_server.errors import CallCancelledError, UnavailableError
 from userstream_server.rows.dialects import Dialect
+from userstream_server.rows.freshness import Freshness
 from userstream_server.rows.session import BLOCK_ROWS, Session
 from userstream_server.rows.sql import Query
 from userstream_server.rows.table import Table
@@ -49,7 +50,7 @@ class ObservedSession:
 
     @property
     def table(self) -> Table:
-        """See `rows.session.Session.table`."""
+        """The table as the measured session takes it."""
         return self._session.table
 
     @property
@@ -58,7 +59,7 @@ class ObservedSession:
         return self._session.dialect
 
     def look_at_table(self) -> Table:
-        """See `rows.session.Session.look_at_table`."""
+        """Ask the database for the table, and measure the query."""
         with self._measured("check"):
             return self._session.look_at_table()
 
@@ -80,6 +81,15 @@ class ObservedSession:
         """Return the database's estimates of the queries' rows, measured."""
         with self._measured("estimate"):
             return self._session.estimates(queries)
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """What the other session says of what it has read."""
+        return self._session.freshness
+
+    def move_on(self, error: UnavailableError) -> None:
+        """Have the other session read elsewhere."""
+        self._session.move_on(error)
 
     def interrupt(self) -> None:
         """End the running queries of the other session."""

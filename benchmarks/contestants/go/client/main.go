@@ -11,11 +11,15 @@ import (
 	"io"
 	"log"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/encoding/gzip" // decompresses what comes compressed
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	pb "userstream/v1"
 )
@@ -27,6 +31,8 @@ var (
 	method     = flag.String("method", "stream", "stream or batch")
 	perMessage = flag.Int("users-per-message", 0, "max_users_per_message of stream, batch_size of batch")
 	limit      = flag.Int64("limit", 0, "the most users a call; 0 for all")
+	fields     = flag.String("fields", "", "paths of the read_mask, with commas between; empty for all fields")
+	compress   = flag.String("compression", "", "gzip, or empty for none")
 	parallel   = flag.Int("parallel", 1, "consumers at once, each with a connection of its own")
 	repeat     = flag.Int("repeat", 1, "calls, one after the other, of each consumer")
 	firstOnly  = flag.Bool("first-only", false, "cancel each call after its first message")
@@ -50,19 +56,30 @@ type response interface {
 	GetReceipt() *pb.StreamReceipt
 }
 
+func readMask() *fieldmaskpb.FieldMask {
+	if *fields == "" {
+		return nil
+	}
+	return &fieldmaskpb.FieldMask{Paths: strings.Split(*fields, ",")}
+}
+
 // open starts a call and returns how to receive from it.
 func open(ctx context.Context, client pb.UserServiceClient) (func() (response, error), error) {
+	if *compress != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "x-userstream-compression", *compress)
+	}
 	if *method == "batch" {
 		everyone := int64(-1)
 		stream, err := client.BatchUsers(ctx, &pb.BatchUsersRequest{
-			BatchSize: int32(*perMessage), Limit: *limit, Filter: &pb.UserFilter{AgeOver: &everyone}})
+			BatchSize: int32(*perMessage), Limit: *limit, ReadMask: readMask(),
+			Filter: &pb.UserFilter{AgeOver: &everyone}})
 		if err != nil {
 			return nil, err
 		}
 		return func() (response, error) { return stream.Recv() }, nil
 	}
 	stream, err := client.StreamUsers(ctx, &pb.StreamUsersRequest{
-		MaxUsersPerMessage: int32(*perMessage), Limit: *limit})
+		MaxUsersPerMessage: int32(*perMessage), Limit: *limit, ReadMask: readMask()})
 	if err != nil {
 		return nil, err
 	}

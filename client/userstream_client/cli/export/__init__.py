@@ -1,5 +1,5 @@
 """`userstream export`: all users into one verified file."""
 
-from userstream_client.cli.export.command import export
+from userstream_client.cli.export.command import EXAMPLES, export
 
-__all__ = ["export"]
+__all__ = ["EXAMPLES", "export"]

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from userstream_client.cli._file_types import FileFormat
-from userstream_client.cli._output import USER_COLUMNS
+from userstream_client.cli._file_types import FileFormat, FileType
 
 __all__ = ["write_columnar"]
 
 _GROUP_ROWS = 100_000
 
 
-def write_columnar(whole: Path, style: FileFormat, paths: list[Path]) -> None:
+def write_columnar(whole: Path, file_type: FileType, paths: list[Path]) -> None:
     """Write the rows of all parts to one file, in groups of 100,000.
 
     Raises:
@@ -25,8 +24,8 @@ def write_columnar(whole: Path, style: FileFormat, paths: list[Path]) -> None:
     from pyarrow import ipc, parquet  # noqa: PLC0415
 
     types = {"age": pa.int64()}
-    schema = pa.schema([(name, types.get(name, pa.string())) for name in USER_COLUMNS])
-    make: Any = parquet.ParquetWriter if style is FileFormat.PARQUET else ipc.new_file
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in file_type.columns.names])
+    make: Any = parquet.ParquetWriter if file_type.format is FileFormat.PARQUET else ipc.new_file
     try:
         with make(str(whole), schema) as writer:
             for rows in _groups(paths):

@@ -1,21 +1,20 @@
-"""`userstream export`: all users into one file, which is whole or not there."""
+"""`userstream export`: users into one file, which appears whole or not at all."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from userstream_client._client import UserStreamClient
 from userstream_client.cli import _arguments as args
+from userstream_client.cli._columns import columns_from
 from userstream_client.cli._compression import Compression
 from userstream_client.cli._file_types import FileFormat, file_type_from
 from userstream_client.cli._output import note
+from userstream_client.cli._printing import times
 from userstream_client.cli._problems import ExportProblem, UsageProblem
+from userstream_client.cli._progress import check_mark, pace_of, shown_progress
 from userstream_client.cli.export.lock import only_export_to
 from userstream_client.cli.export.parts import PartReader
 from userstream_client.cli.export.plan import STDOUT, Plan
@@ -33,7 +32,15 @@ from userstream_client.cli.export.stopping import explained
 from userstream_client.cli.export.to_stdout import check_stdout, write_to_stdout
 from userstream_client.models import Consistency, Partition
 
-__all__ = ["export"]
+__all__ = ["EXAMPLES", "export"]
+
+EXAMPLES = (
+    "userstream export --output users.csv",
+    "userstream export --output users.parquet --partitions 4",
+    "userstream export --output users.csv.gz --manifest",
+    "userstream export --output users.csv.gz --manifest --resume",
+    "userstream export --output - --format ndjson | jq .age",
+)
 
 
 def export(
@@ -41,18 +48,16 @@ def export(
     output: Annotated[
         str,
         typer.Option(
-            metavar="FILE", help="Replaced at the end if it is there; - is standard output."
+            metavar="FILE", help="The file to write, replaced at the end; - is standard output."
         ),
     ],
     style: Annotated[
         FileFormat | None,
-        typer.Option("--format", help="Without it the file's name decides; else csv."),
+        typer.Option("--format", help="Default: what the file's name says, else csv."),
     ] = None,
     compression: Annotated[
         Compression | None,
-        typer.Option(
-            "--compress", help="Of csv and ndjson; without it, by the ending .gz or .zst."
-        ),
+        typer.Option("--compress", help="For csv and ndjson. Default: by the ending .gz or .zst."),
     ] = None,
     partition_count: Annotated[
         int, typer.Option("--partitions", min=1, max=32, help="Key ranges to read side by side.")
@@ -62,23 +67,24 @@ def export(
         typer.Option("--manifest", help="Also write FILE.manifest.json, for `userstream verify`."),
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an export that was broken off.")
+        bool, typer.Option("--resume", help="Resume an export that was broken off.")
     ] = False,
     age_over: args.AgeOver = None,
     age_up_to: args.AgeUpTo = None,
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
+    fields: args.Fields = "",
     consistency: args.ConsistencyOption = Consistency.LIVE,
     target: args.Target = None,
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
-    """Write the users to a file, verified, in order of user_id."""
+    """Write users to a verified file, in order of user_id."""
     plan = Plan(
         output,
         Path(output).resolve(),
-        file_type_from(output, style, compression),
+        file_type_from(output, style, compression, columns_from(fields)),
         args.filter_from(age_over, age_up_to, name_prefix, email_domain),
         limit,
         consistency,
@@ -88,7 +94,7 @@ def export(
     with args.open_client(target, timeout, no_resume=no_resume) as client:
         if output == STDOUT:
             check_stdout(plan, resume=resume)
-            note(f"{write_to_stdout(client, plan)} users, all accounted for")
+            note(write_to_stdout(client, plan))
             return
         plan.check()
         with explained(plan), only_export_to(plan.path):
@@ -99,16 +105,25 @@ def _export(client: UserStreamClient, plan: Plan, target: str | None, *, resume:
     state = _saved(plan) if resume else None
     if state and is_published(state, plan.path):
         settle(state, plan.path)
-        note(f"{plan.shown} is already complete: {state.user_count} users, all accounted for")
+        note(
+            f"{check_mark()}{plan.shown} is already complete: {state.user_count:,} users, all accounted for"
+        )
         return
     if state:
         prove_parts(state, plan.path)
     else:
         state = _begun(client, plan)
-    with _shown() as show:
-        PartReader(client, state, plan).read(show)
-    finish(state, plan, server_version(target) if plan.manifest else None)
-    note(f"{state.user_count} users, all accounted for, in {plan.shown}")
+    kept, began = state.user_count, time.monotonic()
+    with shown_progress("exporting") as bar:
+        reader = PartReader(client, state, plan)
+        reader.read(bar)
+        bar.phase(f"writing {plan.shown}")
+        finish(state, plan, server_version(target) if plan.manifest else None)
+    resumed = f", resumed {times(reader.resumed_count)}" if reader.resumed_count else ""
+    pace = pace_of(state.user_count - kept, time.monotonic() - began)
+    note(
+        f"{check_mark()}{state.user_count:,} users, all accounted for, in {plan.shown}{resumed} ({pace})"
+    )
 
 
 def _saved(plan: Plan) -> ExportState | None:
@@ -142,17 +157,3 @@ def _remove_last(path: Path) -> None:
         return
     if saved:
         saved.remove(path)
-
-
-@contextmanager
-def _shown() -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar where stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _users, _estimated: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        task = progress.add_task("exporting", total=None)
-        yield lambda users, estimated: progress.update(
-            task, completed=users, total=max(users, estimated) if estimated else None
-        )

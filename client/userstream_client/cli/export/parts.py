@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from userstream_client._client import UserStreamClient
@@ -10,7 +9,7 @@ from userstream_client._interrupts import interrupt_behind
 from userstream_client._streams import BatchStream
 from userstream_client.cli._file_types import FileFormat
 from userstream_client.cli._formats import encoder_for
-from userstream_client.cli._output import USER_COLUMNS
+from userstream_client.cli._progress import Bar
 from userstream_client.cli.export.part_file import PartFile
 from userstream_client.cli.export.plan import Plan
 from userstream_client.cli.export.state import ExportState, Part
@@ -36,12 +35,14 @@ class PartReader:
         self._state = state
         self._plan = plan
         self._encode = encoder_for(plan.part_type.format)
+        self._columns = plan.part_type.columns
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._estimates = {
             part.name: (part.checkpoint.user_count or 0) if part.done else None
             for part in state.parts
         }
+        self._resumed = dict.fromkeys(self._estimates, 0)
         self._users = {part.name: part.checkpoint.user_count or 0 for part in state.parts}
 
     @property
@@ -55,11 +56,16 @@ class PartReader:
         known = [users for users in self._estimates.values() if users is not None]
         return sum(known) if len(known) == len(self._estimates) else 0
 
-    def read(self, show: Callable[[int, int], None]) -> None:
+    @property
+    def resumed_count(self) -> int:
+        """How often the streams of this run were resumed, also from what an earlier run kept."""
+        return sum(self._resumed.values())
+
+    def read(self, bar: Bar) -> None:
         """Read all parts to their ends.
 
         Args:
-            show: Told the number of users and the estimated one from time to time.
+            bar: Where progress is shown.
 
         Raises:
             UserStreamError: A part could not be read; what was read is saved.
@@ -69,14 +75,14 @@ class PartReader:
         with ThreadPoolExecutor(max(1, len(left)), thread_name_prefix="export") as pool:
             futures = [pool.submit(self._read_part, part) for part in left]
             try:
-                self._wait(futures, show)
+                self._wait(futures, bar)
             except BaseException:
                 # Ends the other parts' calls too, wherever they wait; each saves what it has.
                 self._stopping.set()
                 self._client.close()
                 raise
 
-    def _wait(self, futures: list[Future[None]], show: Callable[[int, int], None]) -> None:
+    def _wait(self, futures: list[Future[None]], bar: Bar) -> None:
         running = set(futures)
         while running:
             try:
@@ -85,7 +91,7 @@ class PartReader:
                 raise interrupt_behind(error) from None
             for future in done:
                 future.result()
-            show(self.user_count, self.estimated_users)
+            bar.update(self.user_count, self.estimated_users, self.resumed_count)
 
     def _read_part(self, part: Part) -> None:
         path = self._plan.path.with_name(part.name)
@@ -103,8 +109,8 @@ class PartReader:
             self._save(part, chunks, file)
 
     def _heading(self) -> bytes:
-        csv = self._plan.part_type.format is FileFormat.CSV
-        return self._encode(USER_COLUMNS, [USER_COLUMNS]).encode() if csv else b""
+        csv, names = self._plan.part_type.format is FileFormat.CSV, self._columns.names
+        return self._encode(names, [names]).encode() if csv else b""
 
     def _stream(self, part: Part) -> BatchStream:
         return self._client.stream_users(
@@ -113,13 +119,16 @@ class PartReader:
             partition=part.partition,
             consistency=self._plan.consistency,
             resume_token=part.checkpoint,
+            fields=self._columns.fields,
         ).chunks()
 
     def _copy(self, part: Part, chunks: BatchStream, file: PartFile) -> None:
         due = time.monotonic() + _SAVE_SECONDS
         for users in chunks:
-            file.write(self._encode(USER_COLUMNS, users).encode())
+            rows = self._columns.rows(users)
+            file.write(self._encode(self._columns.names, rows).encode())
             self._users[part.name] += len(users)
+            self._resumed[part.name] = chunks.resumed_count
             if chunks.progress and chunks.progress.fraction:
                 self._estimates[part.name] = chunks.progress.estimated_users
             if self._stopping.is_set():

@@ -43,7 +43,8 @@ class Plan:
     def part_type(self) -> FileType:
         """What the parts hold: parquet and arrow are made of NDJSON at the end."""
         columnar = self.file_type.format in COLUMNAR
-        return FileType(FileFormat.NDJSON) if columnar else self.file_type
+        columns = self.file_type.columns
+        return FileType(FileFormat.NDJSON, columns=columns) if columnar else self.file_type
 
     @property
     def options(self) -> dict[str, Any]:
@@ -56,6 +57,8 @@ class Plan:
             "consistency": self.consistency.value,
             "partitions": self.partition_count,
             "manifest": self.manifest,
+            # Left out for all columns, as in states of versions that knew no others.
+            **({"fields": fields} if (fields := list(self.file_type.columns.fields)) else {}),
         }
 
     def check(self) -> None:

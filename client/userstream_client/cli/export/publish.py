@@ -71,7 +71,7 @@ def _made_whole(state: ExportState, plan: Plan) -> Path:
     paths = [plan.path.with_name(part.name) for part in state.parts]
     if plan.file_type.format in COLUMNAR:
         whole = whole_path(plan.path)
-        write_columnar(whole, plan.file_type.format, paths)
+        write_columnar(whole, plan.file_type, paths)
     else:
         whole = paths[0]
         _append(state.parts[0].byte_offset, paths)
@@ -114,6 +114,7 @@ def _draft_manifest(
         finished_at=now(),
         server_version=server_version,
         client_version=client_version(),
+        fields=list(plan.file_type.columns.fields) or None,
     )
     draft = manifest_draft(plan.path)
     draft.write_text(manifest.text(), encoding="utf-8")

@@ -1,10 +1,15 @@
 """The version of the server that an export came from, for its manifest."""
 
+from typing import TYPE_CHECKING
+
 import grpc
 from userstream.v1 import user_service_pb2 as pb
 from userstream.v1 import user_service_pb2_grpc
 
-from userstream_client._channel import Connection, connection_from
+from userstream_client.cli._global_options import chosen_server
+
+if TYPE_CHECKING:
+    from userstream_client._channel import Connection
 
 __all__ = ["server_version"]
 
@@ -17,10 +22,15 @@ def server_version(target: str | None) -> str | None:
 
     A manifest without it is better than no export, so a server that has gone away meanwhile is no error.
     """
+    # Late, because it imports pydantic-settings, which help and completion need not wait for.
+    from userstream_client._channel import connection_from  # noqa: PLC0415
+
+    server = chosen_server(target)
     connection = connection_from(
-        target,
+        server.target,
         tls=None,
-        token=None,
+        token=server.token,
+        profile=server.profile,
         timeout_seconds=None,
         attempt_timeout_seconds=None,
         resume=None,
@@ -36,7 +46,7 @@ def server_version(target: str | None) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _open_channel(connection: Connection) -> grpc.Channel:
+def _open_channel(connection: "Connection") -> grpc.Channel:
     target, credentials, options = connection.channel_arguments(balanced=True)
     if credentials is None:
         return grpc.insecure_channel(target, options)

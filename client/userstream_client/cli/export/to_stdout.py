@@ -1,21 +1,22 @@
 """An export to standard output: verified as any other, but nothing of it can be resumed."""
 
-import os
 import sys
+import time
 from contextlib import closing
 from typing import BinaryIO
 
-import typer
-
 from userstream_client._client import UserStreamClient
 from userstream_client._streams import BatchStream
+from userstream_client.cli._advice import said
 from userstream_client.cli._compression import compressor_for
 from userstream_client.cli._file_types import COLUMNAR, FileFormat
 from userstream_client.cli._formats import encoder_for
-from userstream_client.cli._output import USER_COLUMNS
-from userstream_client.cli._problems import ExportProblem, UsageProblem, advice
+from userstream_client.cli._output import give_up_stdout
+from userstream_client.cli._printing import stdout_is_file, summed_up
+from userstream_client.cli._problems import ExportProblem, UsageProblem
+from userstream_client.cli._progress import Bar, shown_progress
+from userstream_client.cli._signals import Stopped, end_of, stop_on_signals
 from userstream_client.cli.export.plan import Plan
-from userstream_client.cli.export.stopping import Stopped, stop_on_signals
 from userstream_client.errors import InvalidRequestError, UserStreamError
 
 __all__ = ["check_stdout", "write_to_stdout"]
@@ -40,41 +41,52 @@ def check_stdout(plan: Plan, *, resume: bool) -> None:
             )
 
 
-def write_to_stdout(client: UserStreamClient, plan: Plan) -> int:
-    """Write all users to standard output, and return how many once the receipt has agreed.
+def write_to_stdout(client: UserStreamClient, plan: Plan) -> str:
+    """Write all users to standard output; return a line about it once the receipt has agreed.
 
     Raises:
         ExportProblem: What was written is not the whole.
         typer.Exit: A signal ended it; the line is printed.
     """
-    stream = client.stream_users(plan.where, limit=plan.limit, consistency=plan.consistency)
+    stream = client.stream_users(
+        plan.where,
+        limit=plan.limit,
+        consistency=plan.consistency,
+        fields=plan.file_type.columns.fields,
+    )
+    began = time.monotonic()
     with closing(stream.chunks()) as chunks:
         try:
-            with stop_on_signals():
-                _copy(plan, chunks, sys.stdout.buffer)
+            with stop_on_signals(), shown_progress("exporting", wanted=stdout_is_file()) as bar:
+                _copy(plan, chunks, sys.stdout.buffer, bar)
         except Stopped as stop:
-            print(f"userstream: {stop.word}; {_written(chunks)}", file=sys.stderr)  # noqa: T201
-            raise typer.Exit(stop.code) from None
+            raise end_of(stop, _written(chunks)) from None
         except InvalidRequestError:
             raise
         except UserStreamError as error:
-            reason = f"{error.message.rstrip('.')}{advice(error)}"
-            raise ExportProblem(f"{reason}; {_written(chunks)}") from None
+            raise ExportProblem(f"{said(error)}; {_written(chunks)}") from None
         except OSError as error:
-            _give_up_stdout()
+            give_up_stdout()
             reason = f"cannot write to standard output: {error.strerror}"
             raise ExportProblem(f"{reason}; {_written(chunks)}") from None
-        return chunks.receipt.user_count if chunks.receipt else 0
+        return summed_up(
+            chunks.receipt,
+            chunks.receipt.user_count if chunks.receipt else 0,
+            time.monotonic() - began,
+        )
 
 
-def _copy(plan: Plan, chunks: BatchStream, output: BinaryIO) -> None:
+def _copy(plan: Plan, chunks: BatchStream, output: BinaryIO, bar: Bar) -> None:
     encode = encoder_for(plan.file_type.format)
     member = compressor_for(plan.file_type.compression)
+    columns = plan.file_type.columns
     if plan.file_type.format is FileFormat.CSV:
-        output.write(member.compress(encode(USER_COLUMNS, [USER_COLUMNS]).encode()))
+        output.write(member.compress(encode(columns.names, [columns.names]).encode()))
     for users in chunks:
-        output.write(member.compress(encode(USER_COLUMNS, users).encode()))
+        output.write(member.compress(encode(columns.names, columns.rows(users)).encode()))
         output.flush()
+        if progress := chunks.progress:
+            bar.update(progress.users_sent, progress.estimated_users, chunks.resumed_count)
     output.write(member.flush())
     output.flush()
 
@@ -85,8 +97,3 @@ def _written(chunks: BatchStream) -> str:
         f"what was written to standard output (at most {count:,} users) is not the whole, and cannot be resumed:"
         " repeat the command, or name a file with --output to keep what was read"
     )
-
-
-def _give_up_stdout() -> None:
-    """Lead standard output nowhere: Python flushes it once more on its way out, which would fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,8 +13,10 @@ import typer
 from userstream_client._client import UserStreamClient
 from userstream_client._streams import BatchStream
 from userstream_client.cli import _arguments as args
+from userstream_client.cli._columns import Columns, columns_from
 from userstream_client.cli._file_types import FileFormat
 from userstream_client.cli._manifest import Manifest
+from userstream_client.cli._output import say_verdict
 from userstream_client.cli._problems import ExportProblem, UsageProblem
 from userstream_client.cli.verify.file_type import file_type_of
 from userstream_client.cli.verify.findings import Comparison, shown_users
@@ -22,11 +24,16 @@ from userstream_client.cli.verify.receipt import compare_with_manifest
 from userstream_client.cli.verify.table import compare_with_table
 from userstream_client.models import Consistency, UserFilter
 
-__all__ = ["Against", "verify"]
+__all__ = ["EXAMPLES", "Against", "verify"]
+
+EXAMPLES = (
+    "userstream verify users.csv",
+    "userstream verify users.csv.gz --against manifest",
+)
 
 
 class Against(StrEnum):
-    """What a file is held against."""
+    """What a file is compared with."""
 
     TABLE = "table"
     MANIFEST = "manifest"
@@ -39,14 +46,17 @@ class Asked:
     where: UserFilter
     limit: int
 
-    @property
-    def name(self) -> str:
-        """What to call them."""
-        return f"the table{shown_users(self.where, self.limit)}"
+    def name(self, columns: Columns) -> str:
+        """Return what to call them."""
+        return f"the table{shown_users(self.where, self.limit, columns)}"
 
-    def stream(self, client: UserStreamClient, consistency: Consistency) -> BatchStream:
-        """Return their stream."""
-        users = client.stream_users(self.where, limit=self.limit, consistency=consistency)
+    def stream(
+        self, client: UserStreamClient, consistency: Consistency, columns: Columns
+    ) -> BatchStream:
+        """Return their stream with these columns."""
+        users = client.stream_users(
+            self.where, limit=self.limit, consistency=consistency, fields=columns.fields
+        )
         return users.chunks()
 
 
@@ -70,29 +80,32 @@ def verify(
     name_prefix: args.NamePrefix = "",
     email_domain: args.EmailDomain = "",
     limit: args.Limit = 0,
+    fields: args.Fields = "",
     consistency: args.ConsistencyOption = Consistency.LIVE,
     target: args.Target = None,
     timeout: args.Timeout = None,
     no_resume: args.NoResume = False,
 ) -> None:
-    """Check that an export is whole and unchanged; exit 0 if it is equal, 1 if it differs.
+    """Check that an export is whole and unchanged. Exit 0 if it is equal, 1 if it differs.
 
-    Filter and limit of the table are those of the manifest unless they are given.
+    Filter, limit and fields are those of the manifest unless they are given.
     """
     where = args.filter_from(age_over, age_up_to, name_prefix, email_domain)
+    columns = columns_from(fields) if fields else None
     asked = Asked(where, limit) if where != UserFilter() or limit else None
     manifest = _manifest_of(file, against)
     with _readable(file):
-        file_type = file_type_of(file, style, manifest)
+        file_type = file_type_of(file, style, manifest, columns)
         if manifest and _wants_manifest(against, asked):
             comparison = compare_with_manifest(file, file_type, manifest)
         else:
             asked = asked or _asked_by(manifest)
             with (
                 args.open_client(target, timeout, no_resume=no_resume) as client,
-                closing(asked.stream(client, consistency)) as chunks,
+                closing(asked.stream(client, consistency, file_type.columns)) as chunks,
             ):
-                comparison = compare_with_table(file, file_type, chunks, asked.name)
+                name = asked.name(file_type.columns)
+                comparison = compare_with_table(file, file_type, chunks, name)
     _report(comparison, file)
 
 
@@ -133,6 +146,6 @@ def _readable(file: Path) -> Iterator[None]:
 
 def _report(comparison: Comparison, file: Path) -> None:
     for line in comparison.lines(str(file)):
-        typer.echo(line)
+        say_verdict(line)
     if not comparison.equal:
         raise typer.Exit(1)

@@ -1,10 +1,12 @@
 """Which format a file has that may be an export: by option, manifest, name, or its first bytes."""
 
+from dataclasses import replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from userstream_client.cli._columns import ALL_COLUMNS, Columns
 from userstream_client.cli._compression import Compression, decompressed
 from userstream_client.cli._file_types import FileFormat, FileType, check_file_type, named_type
 from userstream_client.cli._manifest import Manifest
@@ -23,13 +25,16 @@ _BEGINNINGS = {
 }
 
 
-def file_type_of(path: Path, style: FileFormat | None, manifest: Manifest | None) -> FileType:
+def file_type_of(
+    path: Path, style: FileFormat | None, manifest: Manifest | None, columns: Columns | None = None
+) -> FileType:
     """Return the type of a file.
 
     Args:
         path: The file.
         style: From `--format`; decides about the format if it is given.
         manifest: Of the file; None without one.
+        columns: From `--fields`; None for those of the manifest, or else all.
 
     Raises:
         UsageProblem: It is none of an export's formats, cannot be read, or a library is missing.
@@ -39,7 +44,8 @@ def file_type_of(path: Path, style: FileFormat | None, manifest: Manifest | None
     else:
         found = _looked_at(path, style)
     check_file_type(found)
-    return found
+    known = columns or (manifest.columns if manifest else ALL_COLUMNS)
+    return replace(found, columns=known)
 
 
 def _looked_at(path: Path, style: FileFormat | None) -> FileType:

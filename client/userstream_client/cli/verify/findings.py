@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from userstream_client.cli._columns import ALL_COLUMNS, Columns
 from userstream_client.cli._formats import escaped
 from userstream_client.cli._manifest import Figures
 from userstream_client.cli._problems import DamagedFile
@@ -56,14 +57,15 @@ def shown_id(user_id: str) -> str:
     return escaped(user_id[:_ID_CHARACTERS_MAX]) or "(empty)"
 
 
-def shown_users(where: UserFilter, limit: int) -> str:
-    """Return which users of the table are meant, to put behind "the table"; empty for all."""
+def shown_users(where: UserFilter, limit: int, columns: Columns = ALL_COLUMNS) -> str:
+    """Return which users and fields of the table are meant, to put behind "the table"; empty for all."""
     conditions = [
         f"age over {where.age_over}" if where.age_over is not None else "",
         f"age up to {where.age_up_to}" if where.age_up_to is not None else "",
         f"name prefix {escaped(where.name_prefix)}" if where.name_prefix else "",
         f"e-mail domain {escaped(where.email_domain)}" if where.email_domain else "",
         f"limit {limit}" if limit else "",
+        f"fields {' '.join(columns.fields)}" if columns.fields else "",
     ]
     shown = ", ".join(filter(None, conditions))
     return f" ({shown})" if shown else ""

@@ -37,10 +37,12 @@ def compare_with_table(
     """
     same = Figures()
     users = read_users(path, file_type)
-    for chunk in chunks:
+    only = file_type.columns.only
+    table = map(only, chunks)
+    for chunk in table:
         mine, _ = taken(users, len(chunk))
         if mine != chunk:
-            return _explained(path, file_type, chain([chunk], chunks), same, name)
+            return _explained(path, file_type, chain([chunk], table), same, name)
         same.add(chunk)
     more, damage = taken(users, 1)
     if more or damage:

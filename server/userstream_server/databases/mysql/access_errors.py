@@ -52,6 +52,14 @@ def _table(text: str) -> str:
     )
 
 
+def _view(_: str) -> str:
+    return (
+        "The database account may not ask how the view user_data is read, which tells whether user_id is a key. An"
+        " administrator can give the rights: GRANT SELECT, SHOW VIEW ON <database>.user_data TO <account>, the same on"
+        " each view below it, and GRANT SELECT (<key column>) on the table below."
+    )
+
+
 def _global(text: str) -> str:
     rights = _rights(_NEEDED, text) or "it does not have"
     return (
@@ -84,6 +92,7 @@ REFUSALS: Final[dict[int, Callable[[str], str]]] = {
     1142: _table,
     1143: _table,
     1227: _global,
+    1345: _view,
     **dict.fromkeys((1251, 1275, 1524, 2026, 2049, 2054, 2059, 2061, 3159), _transport),
 }
 """By the driver's number: from the database's message to ours. Only known names of rights are taken from it."""

@@ -26,7 +26,9 @@ from userstream_server.databases.mysql.native_rows import native_rows
 from userstream_server.databases.options import DatabaseOptions
 from userstream_server.rows.ages import count_ages
 from userstream_server.rows.encoding import encode_blocks
+from userstream_server.rows.fields import ALL_FIELDS
 from userstream_server.rows.session import BLOCK_ROWS
+from userstream_server.rows.sql import Query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
 
@@ -81,15 +83,23 @@ class MySQLConnection:
                 self._raw.free_result()
             self._unread = False
 
+    def read(self, query: Query) -> Generator[list[Any]]:
+        """Run a query as it is, without a time limit of its own, and yield its rows as `blocks`."""
+        return self.blocks(query.text, query.parameters)
+
     def encoded(
-        self, text: str, parameters: tuple[object, ...], rows: Callable[[], int]
+        self,
+        text: str,
+        parameters: tuple[object, ...],
+        rows: Callable[[], int],
+        fields: tuple[str, ...] = ALL_FIELDS,
     ) -> Generator[EncodedUsers]:
-        """Run a query for users and yield them encoded, as many at once as `rows` says."""
+        """Run a query for these fields of users and yield them encoded, as many at once as `rows` says."""
         if self._native is None:
-            yield from encode_blocks(self.blocks(text, parameters, rows))
+            yield from encode_blocks(self.blocks(text, parameters, rows), fields)
             return
         with _translated():
-            yield from self._native.encoded(self._quoted(text, parameters), rows)
+            yield from self._native.encoded(self._quoted(text, parameters), rows, fields)
 
     def counted(self, text: str, parameters: tuple[object, ...] = ()) -> Generator[Counter[int]]:
         """Run a query for ages and yield how many rows there are of each, step by step."""
@@ -106,7 +116,7 @@ class MySQLConnection:
 
     def describe(self, table: Table) -> DatabaseFound:
         """Say what this connection leads to, and how."""
-        ((_, cipher),) = next(self.blocks("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
+        (((_, cipher),),) = self.blocks("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
         return DatabaseFound(
             f"{'MariaDB' if self.is_mariadb else 'MySQL'} {self._version}",
             f"encrypted ({cipher.decode()})" if cipher else "not encrypted",

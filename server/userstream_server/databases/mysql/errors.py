@@ -85,11 +85,24 @@ def _table_changed() -> UserStreamError:
     )
 
 
+def _key_changed() -> UserStreamError:
+    return ConflictError(
+        "TABLE_CHANGED", "The key of user_data is of another type than it was. Retry."
+    )
+
+
 def _table_shape() -> UserStreamError:
     return PreconditionError(
+        "TABLE_SHAPE", "The table user_data lacks a column. `userstream-server --check` says more."
+    )
+
+
+def _view_unreadable() -> UserStreamError:
+    return PreconditionError(
         "TABLE_SHAPE",
-        "The table user_data lacks a column, or is a view that cannot be read."
-        " `userstream-server --check` says more.",
+        "The view user_data cannot be read: a table or column that it names is gone, or its definer (with SQL SECURITY"
+        " INVOKER the account) lacks SELECT on one. Create or grant what is missing, or CREATE OR REPLACE VIEW"
+        " user_data.",
     )
 
 
@@ -130,8 +143,11 @@ _TABLE: dict[Callable[[], UserStreamError], tuple[int, ...]] = {
     _table_missing: (1046, 1049, 1146),
     # The definition has changed since the read view was taken.
     _table_changed: (1412,),
-    # 1356 and 1449: a view whose table, column or definer is gone.
-    _table_shape: (1054, 1356, 1449),
+    # An id in bytes, compared with a key that was of that type when the table was last looked at.
+    _key_changed: (3854,),
+    _table_shape: (1054,),
+    # Its table, its column or its definer is gone.
+    _view_unreadable: (1356, 1449),
 }
 _BY_NUMBER = {number: make for make, numbers in _TABLE.items() for number in numbers}
 

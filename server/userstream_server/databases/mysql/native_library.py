@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Any
 
 from userstream_server.errors import InternalError
+from userstream_server.rows.fields import ALL_FIELDS
 from userstream_server.rows.row_check import check_rows, checked_age
 from userstream_server.rows.types import EncodedUsers
 
 __all__ = ["LIBRARY", "OneThread", "RowFetcher", "load_library"]
 
 LIBRARY = Path(__file__).with_name("libnative_rows.so")
-_INTERFACE = 2
+_INTERFACE = 3
 """What native_rows.c says of itself; a library left from another version is not used."""
 _READY_AGES = 1024
 _LONGEST_NUMBER = 80
@@ -46,6 +47,8 @@ class _Encoded(ctypes.Structure):
         ("user_ids", _Buffer),
         ("last_id_bytes", ctypes.c_size_t),
         *_UNFIT,
+        ("row", ctypes.c_void_p * len(ALL_FIELDS)),
+        ("lengths", ctypes.c_ulong * len(ALL_FIELDS)),
     )
 
 
@@ -105,12 +108,13 @@ class RowFetcher:
         release = weakref.finalize(self, library.userstream_free, ctypes.byref(self._out))
         release.atexit = False
 
-    def fetch(self, result: int, rows: int) -> EncodedUsers:
+    def fetch(self, result: int, rows: int, fields: tuple[str, ...] = ALL_FIELDS) -> EncodedUsers:
         """Fetch up to `rows` rows.
 
         Args:
             result: Address of the `MYSQL_RES`.
             rows: How many; fewer come at the end of the result, or when reading failed.
+            fields: What the result's columns are, in the order of `ALL_FIELDS`.
 
         Raises:
             MemoryError: There is not enough for a row.
@@ -119,9 +123,10 @@ class RowFetcher:
         """
         out = self._out
         with self.guard:
-            count = self._call(self._library.userstream_fetch, result, rows, out)
+            fetch = self._library.userstream_fetch
+            count = self._call(fetch, result, rows, _bits_of(fields), ctypes.byref(out))
             if count == _NO_USER:
-                check_rows([_unfit(out, columns=4)])
+                check_rows([_unfit(out, columns=len(ALL_FIELDS))])
                 raise InternalError
             users, ids = out.users, out.user_ids
             user_ids = ctypes.string_at(ids.bytes, ids.used) if ids.used else b""
@@ -151,7 +156,7 @@ class RowFetcher:
         ages: Counter[int] = Counter()
         left, is_over = rows, False
         while left and not is_over:
-            count = self._call(self._library.userstream_count, result, left, out)
+            count = self._call(self._library.userstream_count, result, left, ctypes.byref(out))
             if count == _NO_USER:
                 checked_age(*_unfit(out, columns=1))
                 raise InternalError
@@ -163,8 +168,8 @@ class RowFetcher:
         ages.update({age: users for age, users in enumerate(out.users) if users})
         return ages, is_over
 
-    def _call(self, loop: Any, result: int, rows: int, out: ctypes.Structure) -> int:
-        count = int(loop(*self._functions, result, rows, ctypes.byref(out)))
+    def _call(self, loop: Any, *arguments: Any) -> int:
+        count = int(loop(*self._functions, *arguments))
         if count == _NO_MEMORY:
             raise MemoryError
         return count
@@ -177,6 +182,12 @@ class RowFetcher:
         """
         with self.guard:
             self._library.userstream_free(ctypes.byref(self._out))
+
+
+@cache
+def _bits_of(fields: tuple[str, ...]) -> int:
+    """Return fields as native_rows.c takes them: a bit for each."""
+    return sum(1 << ALL_FIELDS.index(name) for name in fields)
 
 
 def _unfit(out: Any, *, columns: int) -> tuple[bytes | None, ...]:
@@ -196,9 +207,10 @@ def load_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
             return None
     except (OSError, AttributeError):
         return None
-    address = ctypes.c_void_p
+    address, fields = ctypes.c_void_p, ctypes.c_uint
+    library.userstream_fetch.argtypes = (address, address, address, ctypes.c_long, fields, address)
+    library.userstream_count.argtypes = (address, address, address, ctypes.c_long, address)
     for loop in (library.userstream_fetch, library.userstream_count):
-        loop.argtypes = (address, address, address, ctypes.c_long, address)
         loop.restype = ctypes.c_long
     library.userstream_free.argtypes = (address,)
     library.userstream_free.restype = None

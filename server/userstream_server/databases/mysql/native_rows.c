@@ -12,10 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INTERFACE 2 /* what native_library.py expects; one more with every change to what follows */
+#define INTERFACE 3 /* what native_library.py expects; one more with every change to what follows */
 
 enum { NO_MEMORY = -1, NO_USER = -2 };
 enum { USER_ID, NAME, EMAIL, AGE, COLUMNS };
+enum { ALL_FIELDS = (1 << COLUMNS) - 1 }; /* a bit for each */
 
 /* A tag is the field's number and how its value is written. */
 enum { VARINT = 0, LENGTH_DELIMITED = 2 };
@@ -38,6 +39,8 @@ struct encoded {
     size_t last_id_bytes;   /* how long the last of them is */
     char **unfit_row;       /* after NO_USER: the row that is none, valid until the next is fetched */
     unsigned long *unfit_lengths;
+    char *row[COLUMNS]; /* the row in hand with all its columns, where only some were read */
+    unsigned long lengths[COLUMNS];
 };
 
 enum { READY_AGES = 1024, LONGEST_IN_64_BITS = 19, LONGEST_NUMBER = 80 }; /* a DECIMAL has 65 digits at most */
@@ -194,18 +197,35 @@ static int add_user(struct encoded *out, char **row, const unsigned long *length
     return 1;
 }
 
+/* Give a row of only some fields all columns; those that were not read get values that proto3 leaves out. */
+static void widen(struct encoded *out, unsigned fields, char **row, const unsigned long *lengths) {
+    static char no_text[] = "", no_age[] = "0";
+    int read = 0;
+    for (int column = 0; column < COLUMNS; column++) {
+        int is_read = fields >> column & 1;
+        out->row[column] = is_read ? row[read] : column == AGE ? no_age : no_text;
+        out->lengths[column] = is_read ? lengths[read] : column == AGE;
+        read += is_read;
+    }
+}
+
 /*
- * Fetch up to `rows` rows of (user_id, name, email, age) into `out`, whose buffers are used again from their start.
- * Returns how many there were, fewer at the end or after an error, which mysql_errno tells apart; NO_MEMORY; or
+ * Fetch up to `rows` rows into `out`, whose buffers are used again from their start. The columns are those of
+ * (user_id, name, email, age) whose bits are set in `fields`. Returns how many there were, fewer at the end or after an error, which mysql_errno tells apart; NO_MEMORY; or
  * NO_USER for a row that cannot be sent.
  */
 long userstream_fetch(fetch_row_function fetch_row, fetch_lengths_function fetch_lengths, void *result, long rows,
-                      struct encoded *out) {
+                      unsigned fields, struct encoded *out) {
     out->users.used = out->user_ids.used = out->last_id_bytes = 0;
     for (long count = 0; count < rows; count++) {
         char **row = fetch_row(result);
         if (!row) return count;
         unsigned long *lengths = fetch_lengths(result);
+        if (fields != ALL_FIELDS) {
+            widen(out, fields, row, lengths);
+            row = out->row;
+            lengths = out->lengths;
+        }
         int added = add_user(out, row, lengths);
         if (added < 0) {
             out->unfit_row = row;

@@ -22,6 +22,7 @@ from mysql.connector import errors as driver_errors
 from userstream_server.databases.mysql.connecting import DRIVER_VERSION, HAVE_CEXT, is_pure
 from userstream_server.databases.mysql.native_library import RowFetcher, load_library
 from userstream_server.databases.options import DatabaseOptions
+from userstream_server.rows.fields import ALL_FIELDS
 from userstream_server.rows.types import EncodedUsers
 
 if HAVE_CEXT:
@@ -34,7 +35,6 @@ _DRIVERS = ("9.7.",)
 _LEAST_OBJECT_BYTES = 1024
 """That structure alone is larger; an object below this holds at best a pointer to it."""
 
-_USER_COLUMNS = 4
 _COUNT_ROWS = 50_000
 """Ages counted in one step: some hundredths of a second, after which others see how far it is."""
 
@@ -75,10 +75,17 @@ class NativeReader:
         """Whether a result was not read to its end."""
         return self._result is not None
 
-    def encoded(self, query: bytes, rows: Callable[[], int]) -> Generator[EncodedUsers]:
-        """Run a SELECT of user_id, name, email and age; yield its rows encoded, as many at once as `rows` says.
+    def encoded(
+        self, query: bytes, rows: Callable[[], int], fields: tuple[str, ...] = ALL_FIELDS
+    ) -> Generator[EncodedUsers]:
+        """Run a SELECT of some fields of users; yield its rows encoded, as many at once as `rows` says.
 
         Left early, its result stays unread; the connection must then be killed and closed.
+
+        Args:
+            query: The statement, with its parameters quoted.
+            rows: Asked before each block how many rows it shall have.
+            fields: What the columns are, in the order of `ALL_FIELDS`.
 
         Raises:
             MemoryError: There is not enough for a row.
@@ -87,13 +94,13 @@ class NativeReader:
             PreconditionError: A row cannot be sent.
             ValueError: The query has other columns.
         """
-        result = self._run(query, columns=_USER_COLUMNS)
+        result = self._run(query, columns=len(fields))
         is_last = False
         while not is_last:
             wanted = rows()
             with self.guard:
                 self._refuse_other(result)
-                block = self._fetcher.fetch(result.address, wanted)
+                block = self._fetcher.fetch(result.address, wanted, fields)
                 if is_last := block.user_count < wanted:
                     self._end()
             if block.user_count:

@@ -152,4 +152,5 @@ PROGRAMS = (
     Program("node-grpc-js", partial(_node, "node-grpc-js", "users.js")),
     Program("connect-node", partial(_node, "connect-node", "dist/users.js")),
     Program("go", partial(_compiled, "go")),
+    Program("cpp", partial(_compiled, "cpp")),
 )

@@ -25,6 +25,9 @@ OWN_SECONDS = 0.05
 """Kept of the caller's time, so that it gets this service's answer and not a bare DEADLINE_EXCEEDED."""
 
 
+NO_DEADLINE_SECONDS = 10 * 365 * 86_400.0
+"""gRPC says centuries where the caller set no deadline, and takes no such number for a call of one's own."""
+
 # What a caller may be told as it is. Anything else is a fault between this service and userstream.
 CALLERS = {"UNAUTHENTICATED", "PERMISSION_DENIED", "DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE"}
 
@@ -55,9 +58,10 @@ class Reports(reports_grpc.ReportServiceServicer):  # type: ignore[misc]  # made
     def _client_for(self, context: grpc.ServicerContext) -> Iterator[Client]:
         """Yield a client for one call, with what belongs to its caller; errors become that call's status."""
         left = context.time_remaining()
+        limited = left is not None and left < NO_DEADLINE_SECONDS
         client = Client(
             [(key, str(value)) for key, value in context.invocation_metadata() if key in PASSED_ON],
-            timeout_seconds=None if left is None else max(0.001, left - OWN_SECONDS),
+            timeout_seconds=max(0.001, left - OWN_SECONDS) if limited else None,
             channel=self._channel,
         )
         # The end of the caller's call, for whatever reason, ends those to userstream.

@@ -42,10 +42,16 @@ def column(table: Path, query: str) -> list[str]:
         return [row[0] for row in connection.execute(query)]
 
 
+CALLS = [
+    pytest.param(("stream",), id="stream"),
+    pytest.param(
+        ("batches", "--size", "1000", "--age-over=-1"), id="batches", marks=pytest.mark.long
+    ),
+]
+
+
 @pytest.mark.parametrize("program", programs())
-@pytest.mark.parametrize(
-    "call", [("stream",), ("batches", "--size", "1000", "--age-over=-1")], ids=lambda c: c[0]
-)
+@pytest.mark.parametrize("call", CALLS)
 def test_killed_in_mid_stream(
     table: Path, tmp_path: Path, program: Program, call: tuple[str, ...]
 ) -> None:

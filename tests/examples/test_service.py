@@ -86,7 +86,8 @@ def test_what_belongs_to_the_caller_is_passed_on(stubs: Path, reports: Any) -> N
     assert (4, 2.5) == (found.user_count, found.average_age)
     for call in userstream.calls:
         assert CALLER[:2] == [pair for pair in CALLER if call.metadata.get(pair[0]) == pair[1]]
-        assert 10 < (call.seconds_left or 0) < 20
+        # gRPC rounds the time that it sends up.
+        assert 10 < (call.seconds_left or 0) < 20.5
     assert 1 == userstream.calls[1].request.filter.age_over
 
 
@@ -136,7 +137,7 @@ def test_a_break_of_userstream_is_only_a_pause(stubs: Path, reports: Any, tmp_pa
     seed_synthetic(DatabaseUrl.parse(f"sqlite:///{table}"), 150_000)
     settings = {"USERSTREAM_DATABASE_URL": f"sqlite:///{table}"}
     with ServerProcess(settings, folder=tmp_path) as first, serving(stubs, first.target) as stub:
-        call = stub.UserIds(reports.UserIdsRequest(age_over=-1), timeout=100)
+        call = stub.UserIds(reports.UserIdsRequest(age_over=-1))
         ids = [*next(call).user_ids]
         first.kill()
         with ServerProcess(settings | {"USERSTREAM_LISTEN": first.target}, folder=tmp_path):

@@ -104,6 +104,9 @@ def _node(name: str, script: str) -> Command:
         if done.returncode:
             raise ToolMissingError(f"npm ci failed:\n{done.stderr[-1000:]}")
         installed.write_text(lock, "utf-8")
+    if (folder / "tsconfig.json").exists():
+        done = _run([npm, "run", "build"], folder, {})
+        assert done.returncode == 0, f"examples/{name} does not build:\n{done.stdout[-4000:]}"
     return (node, str(folder / script))
 
 
@@ -147,5 +150,7 @@ PROGRAMS = (
         left_out={"large-batch": "`buf curl` takes messages of at most 4 MiB"},
     ),
     Program("node-grpc-js", partial(_node, "node-grpc-js", "users.js")),
+    Program("connect-node", partial(_node, "connect-node", "dist/users.js")),
     Program("go", partial(_compiled, "go")),
+    Program("cpp", partial(_compiled, "cpp")),
 )

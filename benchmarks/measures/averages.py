@@ -97,7 +97,7 @@ def _page(stub: Any, **fields: Any) -> Any:
 
 
 def _token_after(stub: Any, users: int) -> str:
-    """Walk to a place in large steps; return the token to go on from there."""
+    """Walk to a place in large steps; return the token to continue from there."""
     token = ""
     while users:
         size = min(users, _LARGEST_PAGE)

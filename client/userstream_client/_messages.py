@@ -13,6 +13,7 @@ from userstream_client.models import (
     AverageAgeProgress,
     Checkpoint,
     Consistency,
+    Freshness,
     Page,
     Partition,
     Progress,
@@ -51,6 +52,10 @@ _CONSISTENCIES = {
     pb.CONSISTENCY_LIVE: Consistency.LIVE,
     pb.CONSISTENCY_SNAPSHOT: Consistency.SNAPSHOT,
 }
+_FRESHNESSES = {
+    pb.FRESHNESS_UNSPECIFIED: Freshness.UNSPECIFIED,
+    pb.FRESHNESS_KEPT: Freshness.KEPT,
+}
 
 
 def users_from(users: Iterable[pb.User]) -> list[User]:
@@ -80,7 +85,11 @@ def receipt_from(receipt: pb.StreamReceipt) -> Receipt:
             f"the receipt says consistency {receipt.consistency}, which this client does not know:"
             " upgrade userstream"
         )
-    return Receipt(receipt.user_count, receipt.user_id_crc32, consistency, receipt.resumed_count)
+    # Whatever a later server may say, this client knows only that it is not KEPT.
+    freshness = _FRESHNESSES.get(receipt.freshness, Freshness.UNKNOWN)
+    return Receipt(
+        receipt.user_count, receipt.user_id_crc32, consistency, receipt.resumed_count, freshness
+    )
 
 
 def page_from(page: pb.PaginateResponse) -> Page:

@@ -11,6 +11,7 @@ __all__ = [
     "AverageAgeProgress",
     "Checkpoint",
     "Consistency",
+    "Freshness",
     "Health",
     "HealthStatus",
     "Page",
@@ -83,6 +84,17 @@ class Consistency(StrEnum):
     """One read view for the stream; a resume begins a new one, and the receipt counts the resumes."""
 
 
+class Freshness(StrEnum):
+    """Whether a scan that several database hosts were read for ever went back in time."""
+
+    UNSPECIFIED = "unspecified"
+    """Nothing was compared: the server reads one database host, or no receipt said anything."""
+    KEPT = "kept"
+    """Each host that was read had all changes that the scan had seen before."""
+    UNKNOWN = "unknown"
+    """The scan went on at a host that could not be compared, so a part may be older than those before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a scan is, counted from its very start.
@@ -108,12 +120,16 @@ class Receipt:
         consistency: What the stream kept; always what was requested.
         resumed_count: How often the scan was resumed from a token. With SNAPSHOT, each resume began
             a new read view.
+        freshness: Whether the scan, where the server reads several database hosts, ever went back in
+            time. UNKNOWN is no error: the users are those of the receipt, but a row that another host
+            did not have yet may be missing.
     """
 
     user_count: int
     user_id_crc32: int
     consistency: Consistency
     resumed_count: int
+    freshness: Freshness = Freshness.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)

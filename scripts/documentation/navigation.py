@@ -23,7 +23,7 @@ _HOW_TO = (
     "observability.md",
 )  # fmt: skip
 _FACTS = ("tables.md", "compatibility.md", "licences.md")
-_EXPLANATION = ("architecture.md", "performance.md", "reliability.md", "security.md")
+_EXPLANATION = ("architecture.md", "performance.md", "scaling.md", "reliability.md", "security.md")
 _SINGLE = {"Home": "index.md", "Tutorial": "tutorial.md", "Questions": "faq.md"}
 _PROJECT = ("CHANGELOG", "CONTRIBUTING", "RELEASE", "SECURITY")
 _CONFIGURATION = """\
@@ -35,6 +35,8 @@ site_dir = "site"
 nav = {navigation}
 
 [project.theme]
+# No fonts from elsewhere: the site works offline.
+font = false
 features = [
     "content.code.copy", "navigation.footer", "navigation.indexes",
     "navigation.sections", "navigation.tabs", "search.highlight",

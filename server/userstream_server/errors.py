@@ -93,7 +93,7 @@ class PreconditionError(UserStreamError):
 
 
 class ConflictError(UserStreamError):
-    """The database chose this query as a deadlock's victim; go on from the last token."""
+    """The database chose this query as a deadlock's victim; resume from the last token."""
 
 
 class DeadlineError(UserStreamError):
@@ -109,7 +109,7 @@ class OverloadedError(UserStreamError):
 
 
 class UnavailableError(UserStreamError):
-    """The database or this server is away; go on from the last token."""
+    """The database or this server is away; resume from the last token."""
 
 
 class InternalError(UserStreamError):

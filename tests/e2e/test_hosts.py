@@ -9,6 +9,7 @@ from userstream_server.seeding.seed import seed_synthetic
 from userstream_testing.calls import rich_error, stub_for
 from userstream_testing.scrapes import scrape
 from userstream_testing.server_process import ServerProcess, run_to_end, serving
+from userstream_testing.waiting import until
 
 DEAD = "127.0.0.1:1"
 
@@ -123,6 +124,22 @@ def test_log_and_metrics(mysql_database: str, tmp_path: Path) -> None:
         assert seen.total("userstream_database_host_up", host=alive) == 1
         assert seen.total("userstream_pool_size") == 16
         assert seen.total("userstream_serving") == 1
+
+
+def test_a_host_of_another_role_is_up(mysql_database: str, tmp_path: Path) -> None:
+    """It is fit to be read, and only left out; an alert on hosts that are down must not fire for it."""
+    seed_synthetic(DatabaseUrl.parse(mysql_database), 10)
+    alive = host_of(mysql_database)
+    settings = {
+        "USERSTREAM_DATABASE_URL": of_hosts(mysql_database, DEAD, alive),
+        "USERSTREAM_METRICS_LISTEN": "127.0.0.1:0",
+        "USERSTREAM_READ_FROM": "replicas",
+    }
+    with ServerProcess(settings, folder=tmp_path) as server:
+        until(lambda: scrape(server).total("userstream_database_host_up", host=alive) == 1)
+
+        assert scrape(server).total("userstream_database_host_up", host=DEAD) == 0
+        assert scrape(server).total("userstream_serving") == 0
 
 
 def test_no_host_may_be_read(mysql_database: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Whatever comes as a request is answered in the service's own words, and leaves nothing behind."""
 
 import random
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import grpc
 import psutil
 import pytest
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -94,12 +96,21 @@ def noise(dice: random.Random, method: str) -> bytes:
     """Return random bytes, or a plausible request in which a few bytes are wrong."""
     if dice.random() < 0.5:
         return dice.randbytes(dice.randrange(64))
-    wanted = pb.UserFilter(age_over=dice.randrange(100), name_prefix="Ab", email_domain="x.example")
-    request = GetMessageClass(METHODS[method].input_type)(filter=wanted)
-    raw = bytearray(request.SerializeToString())
+    raw = bytearray(plausible(dice, method).SerializeToString())
     for _ in range(dice.randrange(4)):
         raw[dice.randrange(len(raw))] = dice.randrange(256)
     return bytes(raw)
+
+
+def plausible(dice: random.Random, method: str) -> Message:
+    of = GetMessageClass(METHODS[method].input_type)
+    if method == "BatchGetUsers":
+        return of(user_ids=[str(uuid.UUID(int=dice.getrandbits(128))) for _ in range(3)])
+    return of(
+        filter=pb.UserFilter(
+            age_over=dice.randrange(100), name_prefix="Ab", email_domain="x.example"
+        )
+    )
 
 
 def made(method: str) -> st.SearchStrategy[bytes]:

@@ -188,7 +188,7 @@ def test_sigterm_under_load(
         with (
             start(large_url, tmp_path, DRAIN_SECONDS=grace) as leaving,
             start(large_url, tmp_path) as staying,
-            faults.round("11 SIGTERM under load, exit within grace + 1 s"),
+            faults.round("11 SIGTERM under load, exit within grace + 6 s"),
         ):
             both = f"{leaving.target},{staying.target}"
             outcomes = [reading(background, both, kind) for kind in KINDS]
@@ -196,7 +196,8 @@ def test_sigterm_under_load(
             time.sleep(0.5)
             begin = time.monotonic()
             assert leaving.terminate() == 0
-            assert time.monotonic() - begin < grace + 1
+            # Callers have 5 s to take what was sent before their status.
+            assert time.monotonic() - begin < grace + 6
 
             assert [] == failed(outcomes, expected)
             ends = {p.result(60) for p in plain}

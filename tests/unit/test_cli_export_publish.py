@@ -1,6 +1,7 @@
 """Publishing is one step: wherever an export is killed, --resume ends with the whole file and nothing beside it."""
 
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from unittest import mock
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_client.cli._manifest import Manifest, digest_of
+from userstream_client.cli.export import publish
 from userstream_client.cli.export.state import ExportState
 from userstream_testing.command import Ran, run_here
 from userstream_testing.scripted_server import ScriptedServer, made_users, scan_script
@@ -142,3 +144,40 @@ def test_an_export_without_manifest_removes_the_old_one(tmp_path: Path) -> None:
         assert 0 == export(server, tmp_path, "users.csv").code
 
     assert ["users.csv"] == [path.name for path in tmp_path.iterdir()]
+
+
+KEPT, UNKNOWN, NOTHING = pb.FRESHNESS_KEPT, pb.FRESHNESS_UNKNOWN, pb.FRESHNESS_UNSPECIFIED
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (KEPT, KEPT, "kept"),
+        (KEPT, UNKNOWN, "unknown"),
+        (UNKNOWN, NOTHING, "unknown"),
+        (KEPT, NOTHING, None),
+        (NOTHING, NOTHING, None),
+    ],
+)
+def test_what_receipts_say_of_database_hosts(
+    low: pb.Freshness.ValueType, high: pb.Freshness.ValueType, shown: str | None, tmp_path: Path
+) -> None:
+    """The manifest has the worst of it, also of parts that an earlier run read; nothing if they say nothing."""
+
+    def said(request: Any) -> Any:
+        messages = answer(request)
+        if isinstance(request, pb.StreamUsersRequest):
+            messages[-1].receipt.freshness = low if request.partition == "low" else high
+        return messages
+
+    options = ("users.csv", "--partitions", "2", "--manifest")
+    with ScriptedServer(said, said, said) as server:
+        with mock.patch.object(publish, "prove_parts", side_effect=Killed), pytest.raises(Killed):
+            export(server, tmp_path, *options)
+        ran = export(server, tmp_path, *options, "--resume")
+
+    assert (0, "") == (ran.code, ran.err)
+    found = json.loads(Manifest.path_for(tmp_path / "users.csv").read_text("utf-8"))
+    assert shown == found.get("freshness")
+    assert shown == Manifest.load(Manifest.path_for(tmp_path / "users.csv")).freshness
+    assert ("freshness" in found) == (shown is not None)

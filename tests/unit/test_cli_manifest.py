@@ -158,6 +158,15 @@ def test_fields_of_another_type(field: str, value: Any, tmp_path: Path) -> None:
     assert ran.code == (1 if (field, value) == ("sha256", "x") else 2)
 
 
+def test_a_freshness_that_there_is_not(tmp_path: Path) -> None:
+    """It is refused as any other damage."""
+    file = export(tmp_path, "u.csv", "--manifest")
+    found = json.loads(manifest_of(file).read_text("utf-8")) | {"freshness": "fresh"}
+    manifest_of(file).write_text(json.dumps(found))
+
+    assert 2 == verify(file).code
+
+
 def test_none_is_there(tmp_path: Path) -> None:
     """Asking for it by name is bad input then."""
     ran = verify(export(tmp_path, "u.csv"), "--against", "manifest")

@@ -8,6 +8,7 @@ from userstream.v1 import user_service_pb2 as pb
 from userstream_client import (
     Consistency,
     DataIntegrityError,
+    Freshness,
     IncompleteStreamError,
     OutOfOrderError,
     ReceiptMismatchError,
@@ -113,6 +114,26 @@ def test_receipt_without_a_consistency_means_live(kind: str, sent: Any) -> None:
 
     assert seen.receipt
     assert (None, LIVE) == (seen.error, seen.receipt.consistency)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (pb.FRESHNESS_UNSPECIFIED, Freshness.UNSPECIFIED),
+        (pb.FRESHNESS_KEPT, Freshness.KEPT),
+        (pb.FRESHNESS_UNKNOWN, Freshness.UNKNOWN),
+        (3, Freshness.UNKNOWN),
+    ],
+)
+def test_receipt_says_what_is_known_of_the_hosts(kind: str, sent: Any, shown: Freshness) -> None:
+    """None is an error. What a later server may say is not KEPT, so it is UNKNOWN."""
+    messages = messages_of(USERS)
+    messages[-1].receipt.freshness = sent
+    with ScriptedServer(messages) as server:
+        seen = read_users(kind, server.target)
+
+    assert seen.receipt
+    assert (None, shown) == (seen.error, seen.receipt.freshness)
 
 
 @pytest.mark.parametrize("method", RESPONSES)

@@ -57,6 +57,7 @@ def test_order_and_repetition(ids: str, *, ascending: bool, distinct: bool) -> N
     users, _ = decode_users(response.SerializeToString(), "StreamUsers")
 
     assert (ascending, distinct) == (users.ascending, users.distinct)
+    assert (ids[0], ids[-1]) == (users.first_id, users.last_id)
 
 
 def test_no_users() -> None:

@@ -4,6 +4,8 @@ import random
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
+from math import inf
 
 import pytest
 from userstream_server.rows.key_map import KeyMap, _Range, map_keys
@@ -94,12 +96,17 @@ def test_where_a_key_stands() -> None:
     ]
 
 
-class Even:
-    """A thousand keys of three digits, each of so many rows; counts up to a number and doubles above it."""
+class Dense:
+    """A thousand keys of three digits, of which each has its own number of rows.
 
-    def __init__(self, *, counted_up_to: float, rows_a_key: int = 10) -> None:
+    Args:
+        rows: Of each key.
+        counted_up_to: Larger estimates are doubled.
+    """
+
+    def __init__(self, rows: Sequence[int], counted_up_to: float = inf) -> None:
+        self.before = [0, *accumulate(rows)]
         self._counted_up_to = counted_up_to
-        self._rows_a_key = rows_a_key
         self.asked: list[KeyRange] = []
 
     def some_keys(self) -> list[str]:
@@ -107,28 +114,29 @@ class Even:
 
     def estimates(self, ranges: Sequence[KeyRange]) -> list[float]:
         self.asked += ranges
-        rows = [(int(up_to) - int(after)) * self._rows_a_key for after, up_to in ranges]
+        rows = [self.before[int(up_to) + 1] - self.before[int(low) + 1] for low, up_to in ranges]
         return [float(n if n <= self._counted_up_to else 2 * n) for n in rows]
 
     def ends(self, ranges: Sequence[KeyRange]) -> list[KeyRange | None]:
         return [(f"{int(after) + 1:03d}", up_to) for after, up_to in ranges]
 
 
-@pytest.mark.parametrize("counted_up_to", [100, 150, 200, 400, 10**9])
-def test_doubled_estimates_are_halved(counted_up_to: float) -> None:
-    """Whatever the number from which on estimates are doubled, the map has each row once."""
-    made = map_keys(Even(counted_up_to=counted_up_to))
+@pytest.mark.parametrize("counted_up_to", [100, 150, 200, 250, 400, inf])
+@pytest.mark.parametrize("slope", [1, 2])
+def test_doubled_estimates_are_halved(slope: int, counted_up_to: float) -> None:
+    """From whichever number on estimates are doubled, and wherever many keys lie, the map has each row once."""
+    keys = Dense([50 + slope * (n - 500) // 10 for n in range(1000)], counted_up_to)
+    made = map_keys(keys)
 
     assert made is not None
-    assert pytest.approx(9990, abs=11) == made.rows
-    assert [pytest.approx(n * 10, abs=21) for n in range(0, 1000, 50)] == [
-        made.rows_up_to(f"{n:03d}") for n in range(0, 1000, 50)
-    ]
+    assert made.rows == pytest.approx(keys.before[-1], rel=0.03)
+    for n in range(0, 1000, 50):
+        assert made.rows_up_to(f"{n:03d}") == pytest.approx(keys.before[n + 1], abs=1500)
 
 
 def test_small_ranges_are_not_cut() -> None:
     """A table of few rows is cut once, into 32 ranges, and the largest of those again."""
-    keys = Even(counted_up_to=10**9, rows_a_key=1)
+    keys = Dense([1] * 1000)
     map_keys(keys)
 
     assert 32 < len(keys.asked) <= 64

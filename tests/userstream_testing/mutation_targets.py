@@ -41,7 +41,7 @@ _ROWS = {
     ),
     "generators": Target((*_KEY_ORDER, *_GENERATORS, *_integration("prefetch"))),
     "key_map": Target(_KEY_MAPS),
-    "key_ranges": Target((*_unit("key_map"), *_integration("progress"))),
+    "key_ranges": Target(_integration("key_ranges")),
     "key_space": Target(_KEY_MAPS),
     "keyset": Target((*_unit("keyset"), *_KEY_ORDER, *_GENERATORS)),
     "prefetch": Target(_integration("prefetch")),

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +58,7 @@ class ServerProgram:
         return folder if self.share is not None and folder.is_dir() else None
 
 
+@cache
 def find_server(engine: Engine) -> ServerProgram:
     """Find a server program, unpacking one if need be (60 MB, some seconds, once).
 

@@ -83,10 +83,19 @@ class PrivateCluster:
 
     def join(self, server: PrivateServer) -> None:
         """Have a server that runs join the group, and wait until it has caught up."""
-        name, password = self.account
-        start = f"START GROUP_REPLICATION USER='{name}', PASSWORD='{password}'"
-        execute(server.url, start)
+        # The group may refuse a member for some seconds more: it still knows the one that was there before.
+        until(lambda: self._has_begun(server), _JOIN_SECONDS)
         until(lambda: (server.port, "ONLINE") in self._states(server), _JOIN_SECONDS)
+
+    def rebuild(self, server: PrivateServer) -> None:
+        """Have a server that has left the group clone another member's data, over its own, and join again."""
+        until(lambda: self._others_have_let_go(server), _JOIN_SECONDS)
+        execute(server.url, "SET GLOBAL group_replication_clone_threshold = 1")
+        until(lambda: self._has_begun(server), _JOIN_SECONDS)
+        # It restarts after cloning, which takes a supervisor.
+        server.wait_until_ended()
+        server.start()
+        self.join(server)
 
     def rejoin(self, server: PrivateServer) -> None:
         """Have a server that has left the group, in whatever way, join it again."""
@@ -128,6 +137,14 @@ class PrivateCluster:
         sleep(0.2)
         return False
 
+    def _has_begun(self, server: PrivateServer) -> bool:
+        name, password = self.account
+        try:
+            execute(server.url, f"START GROUP_REPLICATION USER='{name}', PASSWORD='{password}'")
+        except Error:
+            return False
+        return True
+
     def _bootstrap(self, server: PrivateServer) -> None:
         execute(server.url, "SET GLOBAL group_replication_bootstrap_group = ON")
         self.join(server)
@@ -145,7 +162,7 @@ class PrivateCluster:
         plugins = find_server("mysql").plugins
         return (
             *((f"--plugin-dir={plugins}",) if plugins else ()),
-            "--plugin-load-add=group_replication.so",
+            "--plugin-load-add=group_replication.so;mysql_clone.so",
             f"--server-id={number + 1}",
             "--log-bin=binlog",
             "--gtid-mode=ON",

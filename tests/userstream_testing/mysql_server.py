@@ -83,9 +83,7 @@ class PrivateServer:
         self._folder = Path(tempfile.mkdtemp(prefix="us-my-"))
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            # Without the identity that the prepared data has: in a cluster each server needs one of its own.
-            data, without = _prepared_data(self.program), shutil.ignore_patterns("auto.cnf")
-            shutil.copytree(data, self._folder / "data", ignore=without)
+            self._copy_data()
             self._write_account()
             self.start()
         except BaseException:
@@ -140,8 +138,17 @@ class PrivateServer:
         """Kill it and start it again with the data of a new server."""
         self.kill()
         shutil.rmtree(self._folder / "data")
-        shutil.copytree(_prepared_data(self.program), self._folder / "data")
+        self._copy_data()
         self.start()
+
+    def wait_until_ended(self) -> None:
+        """Wait until it ends by itself, as it does after a clone; `start` starts it again.
+
+        Raises:
+            TimeoutExpired: It goes on.
+        """
+        assert self._process is not None
+        self._process.wait(_START_SECONDS)
 
     def pause(self) -> None:
         """Freeze it (SIGSTOP)."""
@@ -179,6 +186,11 @@ class PrivateServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def _copy_data(self) -> None:
+        # Without the identity that the prepared data has: in a cluster each server needs one of its own.
+        data, without = _prepared_data(self.program), shutil.ignore_patterns("auto.cnf")
+        shutil.copytree(data, self._folder / "data", ignore=without)
 
     def _write_account(self) -> None:
         """Write the statements the server runs at each start."""

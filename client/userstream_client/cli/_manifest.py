@@ -13,7 +13,7 @@ from userstream_client.cli._columns import ALL_COLUMNS, Columns
 from userstream_client.cli._compression import Compression
 from userstream_client.cli._file_types import FileFormat, FileType
 from userstream_client.cli._problems import UsageProblem
-from userstream_client.models import Consistency, User, UserFilter
+from userstream_client.models import Consistency, Freshness, User, UserFilter
 
 __all__ = ["Digest", "Figures", "Manifest", "client_version", "digest_of"]
 
@@ -78,6 +78,8 @@ class Manifest:
         server_version: The server's; None where the server does not say it.
         client_version: This program's; None where it is not installed.
         fields: The columns, where it does not hold all; None for all, and then left out of the file.
+        freshness: `kept` or `unknown`, the worst of the partitions' receipts; None where they say nothing, as with one
+            database host, and then left out of the file.
     """
 
     file: str
@@ -96,6 +98,7 @@ class Manifest:
     server_version: str | None = None
     client_version: str | None = None
     fields: list[str] | None = None
+    freshness: str | None = None
     manifest_version: int = field(default=_VERSION)
 
     @staticmethod
@@ -106,10 +109,10 @@ class Manifest:
     def text(self) -> str:
         """Return it as JSON."""
         values = asdict(self)
-        if self.fields is None:
-            del values[
-                "fields"
-            ]  # as in manifests of versions that knew no fields, which they can still read
+        for name in ("fields", "freshness"):
+            # Versions that do not know these can still read the manifests that need none.
+            if values[name] is None:
+                del values[name]
         return json.dumps(values, indent=2) + "\n"
 
     @classmethod
@@ -143,6 +146,8 @@ class Manifest:
         if not all(type(number) is int for number in numbers) or not isinstance(self.sha256, str):
             raise ValueError(numbers)
         _ = (self.file_type, self.where, Consistency(self.consistency))
+        if self.freshness is not None:
+            Freshness(self.freshness)
 
     @property
     def file_type(self) -> FileType:

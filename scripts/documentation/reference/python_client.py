@@ -9,7 +9,7 @@ __all__ = ["python_page"]
 _START = """\
 # Python client
 
-`pip install userstream` installs the package `userstream_client`. Everything that it exports is on this page.
+`pip install .` in a clone installs the package `userstream_client`. Everything that it exports is on this page.
 """
 
 

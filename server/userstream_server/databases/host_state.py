@@ -52,5 +52,5 @@ class HostState:
 
     @property
     def is_good(self) -> bool:
-        """Whether a call that reads from it may go on doing so."""
+        """Whether a call that reads from it may continue."""
         return self.readable or self.is_unwanted

@@ -98,7 +98,7 @@ class StallInterceptor(CallInterceptor):
     @contextmanager
     def around(self, call: Call) -> Iterator[MessageHook]:
         """Watch how long each message takes to leave."""
-        text = f"Nothing was taken for {self._send_seconds:g} seconds. Go on from the last token."
+        text = f"The consumer read nothing for {self._send_seconds:g} seconds. Resume from the last token."
         error = OverloadedError("CONSUMER_STALLED", text)
         wait = _Wait(call.context, self._send_seconds, "stalled_call_cancelled", error)
         with self._watching(wait):

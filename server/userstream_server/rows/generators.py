@@ -216,7 +216,7 @@ class Users:
                 yield from decode_ages(block)
 
     def with_failover(self, read: Callable[[], T]) -> T:
-        """Run a read that goes on at another database host where one fails; `session.read_with_failover` says how."""
+        """Run a read that continues at another database host if one fails; `session.read_with_failover` says how."""
         return read_with_failover(self._session, read)
 
     def encoded_by_id(self, user_ids: Sequence[str], fields: tuple[str, ...]) -> dict[str, bytes]:

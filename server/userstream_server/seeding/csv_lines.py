@@ -11,7 +11,7 @@ MAX_RECORD_CHARS = 16_384
 
 
 class RecordTooLongError(Exception):
-    """A record goes on for more than MAX_RECORD_CHARS characters."""
+    """A record is longer than MAX_RECORD_CHARS characters."""
 
 
 class CsvLines(Iterator[str]):

@@ -17,8 +17,8 @@ from userstream_server.rows.sql import Query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import UserRow
 from userstream_server.seeding.batches import BatchOutcome, Inserted, store_batch
+from userstream_server.seeding.schema import schema
 from userstream_server.seeding.stored_users import by_key, parts
-from userstream_server.seeding.writers import schema
 
 __all__ = ["mysql_writer"]
 

@@ -11,8 +11,8 @@ from userstream_server.errors import PreconditionError
 from userstream_server.rows.table_queries import SQLITE_COLUMNS
 from userstream_server.rows.types import UserRow
 from userstream_server.seeding.batches import BatchOutcome, Inserted, store_batch
+from userstream_server.seeding.schema import schema
 from userstream_server.seeding.stored_users import by_key, parts
-from userstream_server.seeding.writers import schema
 
 __all__ = ["sqlite_writer"]
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import Protocol
 
 from userstream_server.databases.url import DatabaseUrl
 from userstream_server.rows.types import UserRow
 from userstream_server.seeding.batches import BatchOutcome
 
-__all__ = ["Writer", "open_writer", "schema"]
+__all__ = ["Writer", "open_writer"]
 
 
 class Writer(Protocol):
@@ -44,8 +43,3 @@ def open_writer(url: DatabaseUrl, *, update: bool = False) -> Iterator[Writer]:
 
     with mysql_writer(url, update=update) as writer:
         yield writer
-
-
-def schema(name: str) -> str:
-    """Return the statement of one of the schema files."""
-    return files("userstream_server.seeding").joinpath(name).read_text(encoding="utf-8")

@@ -73,7 +73,7 @@ class Metrics:
             ("rows", "{row}", "Users sent, or counted for an average.", "rows"),
             ("messages", "{message}", "Messages sent.", "messages"),
             ("payload", "By", "Bytes of messages sent, before HTTP/2.", "payload_bytes"),
-            ("streams.resumed", "{stream}", "Streams that went on from a token.", "resumed"),
+            ("streams.resumed", "{stream}", "Streams that resumed from a token.", "resumed"),
         ):
             read = _by("method", lambda counted=counted: calls.total(counted))  # type: ignore[misc]
             counter(f"userstream.{name}", [read], unit, description)
@@ -101,14 +101,14 @@ class Metrics:
 
     def _watch_hosts(self, database: Database) -> None:
         def up() -> Mapping[str, float]:
-            return {host.name: int(host.readable) for host in database.hosts()}
+            return {host.name: int(host.is_good) for host in database.hosts()}
 
         def lags() -> Mapping[str, float]:
             hosts = database.hosts()
             return {host.name: host.lag_seconds for host in hosts if host.lag_seconds is not None}
 
         self._gauge(
-            "database.host.up", _by("host", up), "1 while calls may read from this host, else 0."
+            "database.host.up", _by("host", up), "1 while this host is fit to be read, else 0."
         )
         self._gauge(
             "database.host.lag",

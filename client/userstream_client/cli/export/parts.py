@@ -143,5 +143,6 @@ class PartReader:
         with self._lock:
             part.byte_offset, part.crc32 = safe
             part.checkpoint = chunks.checkpoint
-            part.done = chunks.receipt is not None
+            if chunks.receipt is not None:
+                part.done, part.freshness = True, chunks.receipt.freshness
             self._state.save(self._plan.path)

@@ -21,7 +21,7 @@ from userstream_client.cli.export.state import (
     prove_parts,
     whole_path,
 )
-from userstream_client.models import User
+from userstream_client.models import Freshness, User
 
 __all__ = ["finish", "is_published", "settle"]
 
@@ -97,7 +97,7 @@ def _sync(path: Path) -> None:
 def _draft_manifest(
     state: ExportState, plan: Plan, whole: Path, digest: Digest, server_version: str | None
 ) -> None:
-    figures = _read_back(state, plan, whole)
+    figures, freshness = _read_back(state, plan, whole), state.freshness
     manifest = Manifest(
         file=plan.path.name,
         format=plan.file_type.format.value,
@@ -115,6 +115,7 @@ def _draft_manifest(
         server_version=server_version,
         client_version=client_version(),
         fields=list(plan.file_type.columns.fields) or None,
+        freshness=None if freshness is Freshness.UNSPECIFIED else freshness.value,
     )
     draft = manifest_draft(plan.path)
     draft.write_text(manifest.text(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What an export has safely on disk, so that a broken one can go on: a small JSON file beside its output."""
+"""What an export has safely on disk, so that it can resume: a small JSON file beside its output."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from zlib import crc32
 
 from userstream_client.cli._manifest import Digest, Manifest
 from userstream_client.cli._problems import ExportProblem
-from userstream_client.models import Checkpoint
+from userstream_client.models import Checkpoint, Freshness
 
 __all__ = [
     "ExportState",
@@ -38,6 +38,7 @@ class Part:
         crc32: CRC-32 of those bytes.
         checkpoint: Where to read on.
         done: Whether its receipt came and agreed.
+        freshness: What that receipt says of the database hosts that were read.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Part:
     crc32: int = 0
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     done: bool = False
+    freshness: Freshness = Freshness.UNSPECIFIED
 
 
 @dataclass(slots=True)
@@ -70,6 +72,13 @@ class ExportState:
         return sum(part.checkpoint.user_count or 0 for part in self.parts)
 
     @property
+    def freshness(self) -> Freshness:
+        """The least that the receipts of the parts say."""
+        said = {part.freshness for part in self.parts}
+        ordered = (Freshness.UNKNOWN, Freshness.UNSPECIFIED, Freshness.KEPT)
+        return next((value for value in ordered if value in said), Freshness.UNSPECIFIED)
+
+    @property
     def size_bytes(self) -> int:
         """Bytes that are safely on disk."""
         return sum(part.byte_offset for part in self.parts)
@@ -90,10 +99,7 @@ class ExportState:
             saved = json.loads(cls.path_for(output).read_text(encoding="utf-8"))
             if saved["version"] != _VERSION:
                 raise ValueError("another version")  # noqa: TRY301 - reported as any other damage
-            parts = [
-                Part(**{**part, "checkpoint": Checkpoint(**part["checkpoint"])})
-                for part in saved["parts"]
-            ]
+            parts = [_part_from(part) for part in saved["parts"]]
             publishing = saved["publishing"] and Digest(**saved["publishing"])
             return cls(saved["options"], parts, saved["started_at"], publishing)
         except FileNotFoundError:
@@ -140,6 +146,12 @@ def manifest_draft(output: Path) -> Path:
 def now() -> str:
     """Return the time in UTC, as ISO 8601 has it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _part_from(saved: dict[str, Any]) -> Part:
+    part = Part(**{**saved, "checkpoint": Checkpoint(**saved["checkpoint"])})
+    part.freshness = Freshness(part.freshness)
+    return part
 
 
 def _temporary_of(path: Path) -> Path:

@@ -106,7 +106,7 @@ class Hosts:
             self._started = True
 
     def _checked(self, host: Host) -> None:
-        # Where no other host could take over, whoever waits for this one may as well go on waiting.
+        # Where no other host could take over, waiters for this one keep waiting.
         if host.is_away and any(other.may_be_read for other in self._hosts if other is not host):
             with suppress(
                 RuntimeError

@@ -153,4 +153,5 @@ PROGRAMS = (
     Program("connect-node", partial(_node, "connect-node", "dist/users.js")),
     Program("go", partial(_compiled, "go")),
     Program("cpp", partial(_compiled, "cpp")),
+    Program("java", partial(_compiled, "java")),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from userstream_testing.debian_packages import (
+    Apt,
     PackageNotFoundError,
     cache_folder,
     dynamic_command,
@@ -16,6 +17,18 @@ from userstream_testing.debian_packages import (
 from userstream_testing.go_toolchain import GoToolchain
 
 __all__ = ["TOOLCHAINS", "PackageNotFoundError"]
+
+_JAVA = (
+    "libgeronimo-annotation-1.3-spec-java",
+    "libgrpc-java",
+    "libguava-java",
+    "libnetty-java",
+    "libperfmark-java",
+    "libprotobuf-dev",
+    "libprotobuf-java",
+    "protobuf-compiler",
+    "protobuf-compiler-grpc-java-plugin",
+)
 
 
 def _go() -> dict[str, str]:
@@ -45,6 +58,26 @@ def _cpp() -> dict[str, str]:
     linking = f"-L{library} -Wl,-rpath,{library} -Wl,--disable-new-dtags,--copy-dt-needed-entries"
     flags = f"-I{root}/usr/include {linking} -lgrpc++ -lgrpc -lgpr -lprotobuf"
     return {"GRPC_FLAGS": flags} | _path(folder)
+
+
+def _java() -> dict[str, str]:
+    """Return the variables for grpc-java, with its jars and protoc's plugin."""
+    if not shutil.which("javac"):
+        raise PackageNotFoundError("there is no javac here; Debian's package default-jdk has it")
+    if shutil.which("grpc_java_plugin") and Path("/usr/share/java/grpc-netty.jar").exists():
+        return {}
+    root = unpacked("grpc-java", _fetch_java)
+    folder = _bin_folder("java")
+    _wrap(folder / "protoc", root, "usr/bin/protoc", f"-I{root}/usr/include")
+    _wrap(folder / "grpc_java_plugin", root, "usr/bin/grpc_java_plugin")
+    native = next(root.glob("usr/lib/*/jni"))
+    return {"GRPC_JARS": f"{root}/usr/share/java", "GRPC_JNI": str(native)} | _path(folder)
+
+
+def _fetch_java(apt: Apt) -> None:
+    apt.download_with_libraries(_JAVA)
+    # By themselves: the machine has a JDK and OpenSSL.
+    apt.download(("libapr1", "libnetty-tcnative-java", "libnetty-tcnative-jni"))
 
 
 def _has_library(name: str) -> bool:
@@ -77,5 +110,5 @@ def _path(*folders: Path) -> dict[str, str]:
     return {"PATH": os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")])}
 
 
-TOOLCHAINS: dict[str, Callable[[], dict[str, str]]] = {"cpp": _cpp, "go": _go}
+TOOLCHAINS: dict[str, Callable[[], dict[str, str]]] = {"cpp": _cpp, "go": _go, "java": _java}
 """What each returns: environment variables, none where the machine has the tools. Raises PackageNotFoundError."""

@@ -50,12 +50,28 @@ def test_round_trip(position: Position) -> None:
     assert replace(position, resumed_count=position.resumed_count + 1) == back
 
 
+@pytest.mark.parametrize(("is_kept", "flag"), [(True, b"\x01"), (False, b"\0")])
+def test_what_is_written_of_freshness(flag: bytes, *, is_kept: bool) -> None:
+    """Version 3: the order, whether the scan never went back, and the database's position with its length."""
+    head = b"\x03" + body_of(encode_token(BOUND, Position(KEY, 7)))[1:HEAD_BYTES]
+    body = head + b"\xfe\xdc\xba\x98" + flag + b"\0\x03gno" + KEY.encode()
+    fresh = Freshness(b"gno", is_kept)
+    position = Position(KEY, 7, order=0xFEDCBA98, freshness=fresh)
+
+    assert sealed(body) == encode_token(BOUND, position)
+    assert replace(position, resumed_count=1) == decode_token("t", sealed(body), BOUND)
+    assert (fresh, UNKNOWN) == (position.read_before, Freshness(is_kept=False))
+    with pytest.raises(InvalidRequestError):
+        decode_token("t", sealed(head + b"\xfe\xdc\xba\x98" + flag + b"\0"), BOUND)
+
+
 def test_what_a_resumed_scan_has_read() -> None:
     """A new scan has read nothing; a token that does not say how new its data was leaves that unknown."""
     fresh = Freshness(b"position")
     old = decode_token("resume_token", TOKEN, BOUND)
     new = decode_token("resume_token", encode_token(BOUND, Position(KEY, freshness=fresh)), BOUND)
 
+    assert Freshness(b"", is_kept=True) == Freshness()
     assert Position().read_before is None
     assert UNKNOWN == old.read_before
     assert fresh == new.read_before

@@ -29,25 +29,29 @@ def _integration(*names: str) -> tuple[str, ...]:
 
 _GENERATORS = _integration("users", "readers")
 _KEY_MAPS = _unit("key_map", "key_space")
-_KEY_ORDER = _unit("key_order")
-_SQL = (*_unit("sql"), *_KEY_ORDER, *_GENERATORS)
+_KEY_ORDER = _unit("key_order", "key_types")
+_FAILOVER = _unit("failover")
+_SQL = (*_unit("sql"), *_KEY_ORDER, *_GENERATORS, *_integration("read_masks"))
 _ROWS = {
     "ages": Target((*_unit("row_check"), *_integration("ages", "users"))),
-    "batches": Target((*_unit("batches"), *_GENERATORS)),
+    "batches": Target((*_unit("batches", "failover", "message_sizes"), *_GENERATORS)),
+    "by_id": Target((*_KEY_ORDER, *_FAILOVER)),
     "dialects": Target(_SQL),
     "encoding": Target(
         _unit("batches", "encoding"),
         on_import=("_varint", "_prefix", "_text_prefixes", "_age_field"),
     ),
-    "generators": Target((*_KEY_ORDER, *_GENERATORS, *_integration("prefetch"))),
+    "fields": Target((*_unit("encoding", "read_masks"), *_integration("read_masks"))),
+    "freshness": Target(_unit("tokens")),
+    "generators": Target((*_KEY_ORDER, *_FAILOVER, *_GENERATORS, *_integration("prefetch"))),
     "key_map": Target(_KEY_MAPS),
     "key_ranges": Target(_integration("key_ranges")),
     "key_space": Target(_KEY_MAPS),
-    "keyset": Target((*_unit("keyset"), *_KEY_ORDER, *_GENERATORS)),
+    "keyset": Target((*_unit("keyset"), *_KEY_ORDER, *_FAILOVER, *_GENERATORS)),
     "prefetch": Target(_integration("prefetch")),
     "row_check": Target(_unit("row_check")),
     "scan": Target((*_unit("sql"), *_GENERATORS)),
-    "session": Target(_KEY_ORDER),
+    "session": Target((*_KEY_ORDER, *_FAILOVER)),
     "sql": Target(_SQL),
     "table": Target(_KEY_ORDER),
 }

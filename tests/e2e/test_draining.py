@@ -24,11 +24,10 @@ def assert_says_to_resume(error: RichError) -> None:
 
 @pytest.mark.parametrize("users_per_message", [0, 1, 500])
 def test_a_slow_consumer_gets_the_status_behind_its_users(
-    seeded_url: str, tmp_path: Path, users_per_message: int
+    reader_url: str, tmp_path: Path, users_per_message: int
 ) -> None:
     """It reads what was sent, then UNAVAILABLE with details: not what a cut connection would be."""
-    seed_synthetic(DatabaseUrl.parse(seeded_url), 300_000)
-    settings = {**SETTINGS, "USERSTREAM_DATABASE_URL": seeded_url}
+    settings = {**SETTINGS, "USERSTREAM_DATABASE_URL": reader_url}
     request = pb.StreamUsersRequest(max_users_per_message=users_per_message)
     with ServerProcess(settings, folder=tmp_path) as server, stub_for(server.target) as stub:
         call = stub.StreamUsers(request)
@@ -41,13 +40,12 @@ def test_a_slow_consumer_gets_the_status_behind_its_users(
     assert_says_to_resume(error)
 
 
-def test_a_query_that_waits(seeded_url: str, tmp_path: Path) -> None:
+def test_a_query_that_waits(mysql_database: str, tmp_path: Path) -> None:
     """A call without any message yet is ended as well, while its query waits for a lock."""
-    if seeded_url.startswith("sqlite"):
-        pytest.skip("SQLite has no lock on one table")
-    settings = {**SETTINGS, "USERSTREAM_DATABASE_URL": seeded_url}
+    seed_synthetic(DatabaseUrl.parse(mysql_database), 10)
+    settings = {**SETTINGS, "USERSTREAM_DATABASE_URL": mysql_database}
     with ServerProcess(settings, folder=tmp_path) as server, stub_for(server.target) as stub:
-        with locked_table(seeded_url):
+        with locked_table(mysql_database):
             call = stub.AverageAge.future(pb.AverageAgeRequest())
             time.sleep(0.3)
             server.process.send_signal(SIGTERM)
@@ -57,10 +55,10 @@ def test_a_query_that_waits(seeded_url: str, tmp_path: Path) -> None:
     assert_says_to_resume(RichError(failure))
 
 
-def test_new_calls_are_accepted_during_the_notice(seeded_url: str, tmp_path: Path) -> None:
+def test_new_calls_are_accepted_during_the_notice(reader_url: str, tmp_path: Path) -> None:
     """Balancers that have not noticed yet lose nothing."""
     settings = {
-        "USERSTREAM_DATABASE_URL": seeded_url,
+        "USERSTREAM_DATABASE_URL": reader_url,
         "USERSTREAM_DRAIN_NOTICE_SECONDS": "2",
     }
     with ServerProcess(settings, folder=tmp_path) as server, stub_for(server.target) as stub:

@@ -109,33 +109,36 @@ def test_looking_up_by_id() -> None:
 
 
 class Known:
-    """A session over a table with one user; its first host fails so many times.
+    """A session over a table with one user.
 
     Args:
         table: The table.
         now: What has become of it.
         failures: How many reads fail.
+        looks: How many looks at the table fail.
     """
 
     dialect = SQLITE
 
-    def __init__(self, table: Table, *, now: Table | None = None, failures: int = 0) -> None:
+    def __init__(
+        self, table: Table, *, now: Table | None = None, failures: int = 0, looks: int = 0
+    ) -> None:
         self.table = table
         self._now = now or table
-        self._failures = failures
+        self._left = {"read": failures, "look": looks}
         self.asked: list[Any] = []
 
-    def _answer(self) -> None:
-        if self._failures:
-            self._failures -= 1
+    def _answer(self, kind: str) -> None:
+        self._left[kind] -= 1
+        if self._left[kind] >= 0:
             raise UnavailableError("DATABASE_UNAVAILABLE", "away")
 
     def look_at_table(self) -> Table:
-        self._answer()
+        self._answer("look")
         return self._now
 
     def encoded(self, query: Any, rows: Any) -> Any:
-        self._answer()
+        self._answer("read")
         assert rows() == 1
         self.asked.append(query.parameters)
         yield from [EncodedUsers(b"user", 1, ID.encode(), ID.encode())] * (ID in query.parameters)
@@ -169,13 +172,14 @@ def test_users_by_id_of_a_table_that_changed() -> None:
     assert "TABLE_CHANGED" == caught.value.reason
 
 
-@pytest.mark.parametrize("failures", [1, 2])
-def test_another_host_takes_over(failures: int) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_another_host_takes_over(times: int) -> None:
     """The same look-up runs there from its beginning, and so does the look at the table."""
-    assert {ID: b"user"} == found(Known(UUID, failures=failures), ID)
-    session = cast("Session", Known(TEXT, now=BINARY, failures=failures))
+    session = Known(UUID, failures=times, looks=times)
+
+    assert {ID: b"user"} == found(session, ID, ID.replace("0", "1"))
     with pytest.raises(ConflictError):
-        refuse_changed_table(session, Scan(after="a"))
+        refuse_changed_table(cast("Session", Known(TEXT, now=BINARY, looks=times)), Scan(after="a"))
 
 
 def test_a_changed_type_under_a_scan() -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from userstream_server.errors import ConflictError, UnavailableError
+from userstream.v1 import user_service_pb2 as pb
+from userstream_server.errors import ConflictError, InvalidRequestError, UnavailableError
 from userstream_server.rows.dialects import MYSQL, SQLITE
 from userstream_server.rows.generators import Users
 from userstream_server.rows.scan import Scan
@@ -12,6 +13,9 @@ from userstream_server.rows.session import Session, refuse_changed_table
 from userstream_server.rows.sql import boundary_query, by_id_query, last_key_query, users_query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
+from userstream_server.rpc.key_order import check_keys, check_order
+from userstream_server.rpc.tokens import KeyRange, Position, encode_partition, encode_token
+from userstream_server.rpc.validation import StreamPlan, check_stream_users
 
 ID = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
 TEXT = Table("utf8mb4_bin")
@@ -106,6 +110,46 @@ def test_looking_up_by_id() -> None:
         f" WHERE user_id IN ({value}, {value})" == query.text
     )
     assert (("a", "b"), 2, 1) == (query.parameters, query.columns, bare.columns)
+
+
+OTHER = ID.replace("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("keys", "last", "field"),
+    [
+        (KeyRange("a", None, UUID.order), None, "partition"),
+        (KeyRange(None, "a", UUID.order), None, "partition"),
+        (KeyRange(ID, "a", UUID.order), None, "partition"),
+        (KeyRange(), "a", "resume_token"),
+        (KeyRange(ID, OTHER, UUID.order), "a", "resume_token"),
+    ],
+)
+def test_tokens_whose_keys_are_no_uuids(keys: KeyRange, last: str | None, field: str) -> None:
+    """Where all keys are UUIDs, another one was forged, and the error says in which field."""
+    with pytest.raises(InvalidRequestError) as caught:
+        check_keys(Users(cast("Session", Known(UUID))), planned(keys, last))
+
+    assert "INVALID_TOKEN" == caught.value.reason
+    assert f"{field}: not one of this table" == caught.value.message
+
+
+def test_tokens_whose_keys_are_uuids() -> None:
+    """They are taken, with and without bounds."""
+    users = Users(cast("Session", Known(UUID)))
+    check_keys(users, planned(KeyRange(), ID))
+    check_keys(users, planned(KeyRange(), None))
+    check_order(users, "partition", KeyRange(ID, None, UUID.order))
+    check_order(users, "partition", KeyRange(None, ID, UUID.order))
+
+
+def planned(keys: KeyRange, last: str | None) -> StreamPlan:
+    """Plan a scan of a key range, resumed after a key if there is one."""
+    request = pb.StreamUsersRequest(partition=encode_partition(keys))
+    if last:
+        bound_to = check_stream_users(request).bound_to
+        request.resume_token = encode_token(bound_to, Position(last, 1, order=UUID.order))
+    return check_stream_users(request)
 
 
 class Known:

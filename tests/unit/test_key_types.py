@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from userstream_server.errors import ConflictError, UnavailableError
+from userstream.v1 import user_service_pb2 as pb
+from userstream_server.errors import ConflictError, InvalidRequestError, UnavailableError
 from userstream_server.rows.dialects import MYSQL, SQLITE
 from userstream_server.rows.generators import Users
 from userstream_server.rows.scan import Scan
@@ -12,6 +13,9 @@ from userstream_server.rows.session import Session, refuse_changed_table
 from userstream_server.rows.sql import boundary_query, by_id_query, last_key_query, users_query
 from userstream_server.rows.table import Table
 from userstream_server.rows.types import EncodedUsers
+from userstream_server.rpc.key_order import check_keys, check_order
+from userstream_server.rpc.tokens import KeyRange, Position, encode_partition, encode_token
+from userstream_server.rpc.validation import StreamPlan, check_stream_users
 
 ID = "0b0e0a36-5d6c-4a4f-8f0e-0123456789ab"
 TEXT = Table("utf8mb4_bin")
@@ -108,34 +112,77 @@ def test_looking_up_by_id() -> None:
     assert (("a", "b"), 2, 1) == (query.parameters, query.columns, bare.columns)
 
 
+OTHER = ID.replace("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("keys", "last", "field"),
+    [
+        (KeyRange("a", None, UUID.order), None, "partition"),
+        (KeyRange(None, "a", UUID.order), None, "partition"),
+        (KeyRange(ID, "a", UUID.order), None, "partition"),
+        (KeyRange(), "a", "resume_token"),
+        (KeyRange(ID, OTHER, UUID.order), "a", "resume_token"),
+    ],
+)
+def test_tokens_whose_keys_are_no_uuids(keys: KeyRange, last: str | None, field: str) -> None:
+    """Where all keys are UUIDs, another one was forged, and the error says in which field."""
+    with pytest.raises(InvalidRequestError) as caught:
+        check_keys(Users(cast("Session", Known(UUID))), planned(keys, last))
+
+    assert "INVALID_TOKEN" == caught.value.reason
+    assert f"{field}: not one of this table" == caught.value.message
+
+
+def test_tokens_whose_keys_are_uuids() -> None:
+    """They are taken, with and without bounds."""
+    users = Users(cast("Session", Known(UUID)))
+    check_keys(users, planned(KeyRange(), ID))
+    check_keys(users, planned(KeyRange(), None))
+    check_order(users, "partition", KeyRange(ID, None, UUID.order))
+    check_order(users, "partition", KeyRange(None, ID, UUID.order))
+
+
+def planned(keys: KeyRange, last: str | None) -> StreamPlan:
+    """Plan a scan of a key range, resumed after a key if there is one."""
+    request = pb.StreamUsersRequest(partition=encode_partition(keys))
+    if last:
+        bound_to = check_stream_users(request).bound_to
+        request.resume_token = encode_token(bound_to, Position(last, 1, order=UUID.order))
+    return check_stream_users(request)
+
+
 class Known:
-    """A session over a table with one user; its first host fails so many times.
+    """A session over a table with one user.
 
     Args:
         table: The table.
         now: What has become of it.
         failures: How many reads fail.
+        looks: How many looks at the table fail.
     """
 
     dialect = SQLITE
 
-    def __init__(self, table: Table, *, now: Table | None = None, failures: int = 0) -> None:
+    def __init__(
+        self, table: Table, *, now: Table | None = None, failures: int = 0, looks: int = 0
+    ) -> None:
         self.table = table
         self._now = now or table
-        self._failures = failures
+        self._left = {"read": failures, "look": looks}
         self.asked: list[Any] = []
 
-    def _answer(self) -> None:
-        if self._failures:
-            self._failures -= 1
+    def _answer(self, kind: str) -> None:
+        self._left[kind] -= 1
+        if self._left[kind] >= 0:
             raise UnavailableError("DATABASE_UNAVAILABLE", "away")
 
     def look_at_table(self) -> Table:
-        self._answer()
+        self._answer("look")
         return self._now
 
     def encoded(self, query: Any, rows: Any) -> Any:
-        self._answer()
+        self._answer("read")
         assert rows() == 1
         self.asked.append(query.parameters)
         yield from [EncodedUsers(b"user", 1, ID.encode(), ID.encode())] * (ID in query.parameters)
@@ -169,13 +216,14 @@ def test_users_by_id_of_a_table_that_changed() -> None:
     assert "TABLE_CHANGED" == caught.value.reason
 
 
-@pytest.mark.parametrize("failures", [1, 2])
-def test_another_host_takes_over(failures: int) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_another_host_takes_over(times: int) -> None:
     """The same look-up runs there from its beginning, and so does the look at the table."""
-    assert {ID: b"user"} == found(Known(UUID, failures=failures), ID)
-    session = cast("Session", Known(TEXT, now=BINARY, failures=failures))
+    session = Known(UUID, failures=times, looks=times)
+
+    assert {ID: b"user"} == found(session, ID, ID.replace("0", "1"))
     with pytest.raises(ConflictError):
-        refuse_changed_table(session, Scan(after="a"))
+        refuse_changed_table(cast("Session", Known(TEXT, now=BINARY, looks=times)), Scan(after="a"))
 
 
 def test_a_changed_type_under_a_scan() -> None:

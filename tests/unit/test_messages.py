@@ -1,12 +1,14 @@
 """What each message says of its scan: token and receipt."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from userstream.v1 import user_service_pb2 as pb
 from userstream_server.call_stats import begin_call_stats
 from userstream_server.rows.batches import UserBatch
+from userstream_server.rows.freshness import UNKNOWN, Freshness
 from userstream_server.rows.table import Table
 from userstream_server.rpc.messages import StreamMessages
 from userstream_server.rpc.progress import ScanProgress
@@ -105,6 +107,49 @@ def test_the_order_of_the_keys(table: Table, order: Any) -> None:
     for message in (first, last):
         request = pb.StreamUsersRequest(resume_token=message.resume_token)
         assert table.order == check_stream_users(request).position.order
+
+
+@pytest.mark.parametrize(
+    ("fresh", "kept"),
+    [
+        (None, pb.FRESHNESS_UNSPECIFIED),
+        (Freshness(b"a"), pb.FRESHNESS_KEPT),
+        (UNKNOWN, pb.FRESHNESS_UNKNOWN),
+    ],
+)
+def test_freshness(fresh: Freshness | None, kept: Any) -> None:
+    """Where several hosts are read, tokens say how new the data was with their users, and the receipt in all."""
+    now = [fresh]
+    plan = check_stream_users(pb.StreamUsersRequest())
+    plan.position.freshness = Freshness(b"of the token that began it")
+    progress = ScanProgress(lambda: None, plan.scan, plan.position)
+    made = StreamMessages(plan, pb.StreamUsersResponse, Table(), progress, lambda: now[0])
+    found: list[pb.StreamUsersResponse] = []
+    for number, batch in enumerate(batches(100, 100, 100)):
+        found += map(pb.StreamUsersResponse.FromString, made.add(batch))
+        now[0] = fresh and replace(fresh, position=b"%d" % number)
+    found += map(pb.StreamUsersResponse.FromString, made.finish())
+    read = [
+        check_stream_users(pb.StreamUsersRequest(resume_token=m.resume_token)).position.freshness
+        for m in found
+    ]
+
+    assert kept == found[-1].receipt.freshness
+    assert [fresh and fresh.is_kept] * 3 == [at and at.is_kept for at in read]
+    assert read[-1] == now[0]
+
+
+def test_freshness_of_one_host() -> None:
+    """There it means nothing, whatever a token says."""
+    plan = check_stream_users(pb.StreamUsersRequest())
+    plan.position.freshness = Freshness(b"of another server")
+    progress = ScanProgress(lambda: None, plan.scan, plan.position)
+    made = StreamMessages(plan, pb.StreamUsersResponse, Table(), progress)
+    (only,) = [pb.StreamUsersResponse.FromString(message) for message in made.finish()]
+    resumed = check_stream_users(pb.StreamUsersRequest(resume_token=only.resume_token))
+
+    assert pb.FRESHNESS_UNSPECIFIED == only.receipt.freshness
+    assert resumed.position.freshness is None
 
 
 class HalfWay:

@@ -69,6 +69,16 @@ def test_each_error_has_its_status(kind: type[UserStreamError]) -> None:
     assert retry_seconds == (retry and retry.retry_delay.ToMilliseconds() / 1000)
 
 
+def test_facts_for_programs() -> None:
+    """What an error knows of itself comes along beside its reason; most know nothing."""
+    facts = {"limit": "10"}
+    _, found = details(errors.OverloadedError("FULL", "Later.", metadata=facts))
+
+    assert facts == dict(found["ErrorInfo"].metadata)
+    assert {} == errors.OverloadedError("FULL", "Later.").metadata
+    assert {} == dict(details(errors.InternalError())[1]["ErrorInfo"].metadata)
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.001, 2.5, 30.0])
 @pytest.mark.parametrize("kind", [errors.OverloadedError, errors.DeadlineError])
 def test_an_error_says_itself_when_to_retry(kind: type[UserStreamError], seconds: float) -> None:

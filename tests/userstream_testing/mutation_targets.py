@@ -34,7 +34,7 @@ _FAILOVER = _unit("failover")
 _SQL = (*_unit("sql"), *_KEY_ORDER, *_GENERATORS, *_integration("read_masks"))
 _ROWS = {
     "ages": Target((*_unit("row_check"), *_integration("ages", "users"))),
-    "batches": Target((*_unit("batches", "failover", "message_sizes"), *_GENERATORS)),
+    "batches": Target((*_unit("batches", "failover"), *_GENERATORS)),
     "by_id": Target((*_KEY_ORDER, *_FAILOVER)),
     "dialects": Target(_SQL),
     "encoding": Target(

@@ -47,6 +47,7 @@ def create_table(connection: Any) -> None:
             "CREATE TABLE IF NOT EXISTS user_data ("
             " user_id CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,"
             " name VARCHAR(255) NOT NULL, email VARCHAR(255) NOT NULL, age DECIMAL(10, 0) NOT NULL)"
+            " CHARACTER SET utf8mb4"  # not every server's default
         )
 
 
